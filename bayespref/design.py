@@ -1,0 +1,52 @@
+"""What parametrisations read of the data: computed once, on the full data (`comparisons.Design`)."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+
+from bayespref.comparisons import Comparisons, Design, refuse
+
+
+def with_design(data: Comparisons, *, fitted: bool = True) -> Comparisons:
+    """Count answers per item and annotator, and measure the features' spread within comparisons.
+
+    A feature that never differs between the things shown is refused in data that will be fitted. In data
+    to predict or to simulate (no outcomes, or `fitted=False`) its unit is 1.
+    """
+    shown, count = np.asarray(data.shown), np.asarray(data.count, np.float64)
+    there = shown >= 0
+    item_answers = np.bincount(shown[there], np.repeat(count[:, None], data.k, 1)[there], data.items.size)
+    annotator_answers = mean = scale = None
+    if data.annotator is not None and data.annotators is not None:
+        annotator_answers = np.bincount(np.asarray(data.annotator), count, len(data.annotators))
+    if "features" in data.shown_columns or "features" in data.items.columns:
+        mean, scale = _feature_spread(_features64(data), there, count)
+        flat = np.flatnonzero(scale == 0)
+        if len(flat) and fitted and data.outcome is not None:
+            raise refuse(
+                "every feature differs between the things shown in some comparison",
+                f"feature {data.feature_names[flat[0]]!r}, the same for everything shown together",
+                remedy="Choices cannot depend on it: leave it out of features.",
+            )
+        scale[flat] = 1.0
+    float32 = [None if x is None else jnp.asarray(x, jnp.float32) for x in (annotator_answers, mean, scale)]
+    return data.replace(design=Design(jnp.asarray(item_answers, jnp.float32), *float32))
+
+
+def _features64(data: Comparisons) -> np.ndarray:
+    if "features" in data.shown_columns:
+        return np.asarray(data.shown_columns["features"], np.float64)
+    return np.asarray(data.items.features, np.float64)[np.asarray(data.shown)]
+
+
+def _feature_spread(features: np.ndarray, there: np.ndarray, count: np.ndarray):
+    """Mean over everything shown, and standard deviation within comparisons, of (n, k, d) features."""
+    seen = there[..., None]
+    mass = seen * count[:, None, None]
+    within = features - (seen * features).sum(1, keepdims=True) / there.sum(1)[:, None, None]
+    low = np.where(seen, features, np.inf).min(1)
+    differs = (np.where(seen, features, -np.inf).max(1) > low).any(0)
+    total = max(mass.sum(), 1.0)
+    variance = (mass * within**2).sum((0, 1)) / total
+    return (mass * features).sum((0, 1)) / total, np.where(differs, np.sqrt(variance), 0.0)

@@ -1,0 +1,200 @@
+"""Tables in: files and data frames of answers become `Comparisons`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bayespref.comparisons import Comparisons, refuse
+from bayespref.io.files import open_source
+from bayespref.io.joins import annotator_table, item_table, join_items, listed
+from bayespref.io.layout import Layout
+from bayespref.io.long import read_long
+from bayespref.io.source import Source
+from bayespref.io.wide import read_wide
+
+__all__ = ["join_items", "read_table"]
+
+FORMS = "shown=(...), winner= and loser=, or choice_id="
+
+
+def read_table(
+    source: Any,
+    *,
+    shown: Sequence[str] | None = None,
+    outcome: str | None = None,
+    outcomes: Mapping[Any, str | int] | None = None,
+    winner: str | None = None,
+    loser: str | None = None,
+    choice_id: str | Sequence[str] | None = None,
+    alternative: str | None = None,
+    chosen: str | None = None,
+    available: str | Sequence[str] | None = None,
+    attributes: Mapping[str, Sequence[str]] | Sequence[str] | None = None,
+    annotator: str | None = None,
+    count: str | None = None,
+    row_columns: Sequence[str] = (),
+    shown_columns: Mapping[str, Any] | None = None,
+    items: Any = None,
+    item_id: str | None = None,
+    features: Sequence[str] = (),
+    item_columns: Sequence[str] = (),
+    annotators: Any = None,
+    annotator_id: str | None = None,
+    annotator_columns: Sequence[str] = (),
+    presentation: str | None = None,
+    keep_rows: bool = False,
+) -> Comparisons:
+    """Read answers from a file or a data frame.
+
+    A table is *wide* (a row is a comparison; `shown` names its k positions in the order of presentation),
+    *winner and loser* (two columns of ids; which was shown first is lost), or *long* (a row is an
+    alternative; rows with one `choice_id` are one choice among k). What was shown is known by its id, by
+    its `attributes`, or both. Attributes without ids make every distinct attribute vector an item;
+    with ids they are kept on what was shown. Only columns that are named are read. Items and annotators
+    stand in the natural order of their labels ("item 9" before "item 10"); those that only the `items` or
+    `annotators` frame knows are kept, and are worth what the prior says.
+
+    Args:
+        source: a path (.csv, .csv.gz, .parquet, .pq, .jsonl, .ndjson), or a pandas, polars or pyarrow frame.
+            In CSV, an unquoted empty cell, NA, NaN or nan is a gap.
+        shown: names of the positions: columns of item ids (gaps from the third on: nothing was shown
+            there), or, with `attributes`, plain names.
+        outcome: column of answers; None reads comparisons to simulate or predict. Understood without
+            `outcomes`: the names in `shown`, or ids of items shown in the row; "tie"; "none".
+        outcomes: what other labels mean: label -> name in `shown`, column index, "tie" or "none".
+        winner: column of the chosen ids.
+        loser: column of the other ids.
+        choice_id: column, or columns that together, say which rows of a long table are one choice.
+        alternative: column of the alternatives' ids.
+        chosen: 0/1 column, one 1 in each choice.
+        available: 0/1 column of a long table, or one for each position of a wide one: 0 was not shown.
+        attributes: long: columns. Wide: name -> columns by position, or names, with columns found by the
+            patterns left_price, price_left, price.left and priceleft.
+        annotator: column of annotator ids.
+        count: column of how many identical answers a row stands for.
+        row_columns: numeric columns of the comparison to keep.
+        shown_columns: name -> columns by position (long: name -> column), kept on what was shown.
+        items: file or frame with a row for each item.
+        item_id: its id column; None where it has one column of text.
+        features: its columns that become the (m, d) item features.
+        item_columns: other numeric columns of it to keep.
+        annotators: file or frame with a row for each annotator.
+        annotator_id: its id column; None where it has one column of text.
+        annotator_columns: numeric columns of it to keep.
+        presentation: "recorded" (default for wide tables) or "lost" (default for the others).
+        keep_rows: remember which rows of the table each comparison stands for.
+
+    Returns:
+        Comparisons with identical rows counted.
+
+    Raises:
+        ValueError: for any column, label, id or number that breaks a rule, naming rows or choices.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> table = pa.table({"left": ["tea", "milk"], "right": ["milk", "tea"], "choice": ["left", "tie"]})
+        >>> read_table(table, shown=("left", "right"), outcome="choice")
+        Comparisons(2 answers, 2 rows, 2 items, k=2, ties, presentation recorded)
+    """
+    table = open_source(source)
+    form = _form(shown, (winner, loser), choice_id)
+    _refuse_strangers(form, outcome=outcome, outcomes=outcomes, alternative=alternative, chosen=chosen)
+    shown_columns = dict(shown_columns or {})
+    if choice_id is not None:
+        layout = read_long(
+            table,
+            choice_id,
+            alternative=alternative,
+            chosen=chosen,
+            available=available,
+            attributes=attributes,
+            shown_columns=shown_columns,
+        )
+    else:
+        layout = read_wide(
+            table,
+            listed(shown if winner is None or loser is None else (winner, loser)),
+            outcome=outcome,
+            outcomes=outcomes,
+            attributes=attributes,
+            available=available,
+            shown_columns=shown_columns,
+            winner_first=form == "winner",
+        )
+    shown_index, known_items = item_table(layout, items, item_id, listed(features), listed(item_columns))
+    who, known_annotators = annotator_table(
+        table, layout, annotator, annotators, annotator_id, listed(annotator_columns)
+    )
+    columns = layout.columns
+    if layout.features is not None:
+        columns = columns | {"features": layout.features}
+    data = Comparisons.from_arrays(
+        shown_index,
+        layout.outcome,
+        items=known_items,
+        annotator=who,
+        annotators=known_annotators,
+        count=None if count is None else _row_numbers(table, layout, count, "count"),
+        row_columns={name: _row_numbers(table, layout, name, "row_columns") for name in listed(row_columns)},
+        shown_columns=columns,
+        feature_names=() if layout.features is None else layout.names,
+        presentation=_presentation(form, presentation),
+        keep_rows=keep_rows,
+    )
+    return _with_file_rows(data, layout) if keep_rows else data
+
+
+def _form(shown, winner, choice_id) -> str:
+    given = {"wide": shown is not None, "winner": any(winner), "long": choice_id is not None}
+    forms = [form for form, there in given.items() if there]
+    if len(forms) != 1:
+        raise refuse(
+            f"a table says what was shown in one way: {FORMS}",
+            "none of them" if not forms else f"{len(forms)} of them",
+        )
+    if forms == ["winner"] and not all(winner):
+        raise refuse("winner and loser are given together", f"winner={winner[0]!r}, loser={winner[1]!r}")
+    return forms[0]
+
+
+def _refuse_strangers(form: str, **given) -> None:
+    """Refuse keywords that another form of table would need."""
+    fitting = {"wide": ("outcome", "outcomes"), "winner": (), "long": ("alternative", "chosen")}[form]
+    strange = [name for name, value in given.items() if value is not None and name not in fitting]
+    if strange:
+        raise refuse(
+            "alternative and chosen go with choice_id, outcome and outcomes with shown",
+            f"{', '.join(strange)} in a {form} table",
+        )
+    if given["outcomes"] is not None and given["outcome"] is None:
+        raise refuse("outcomes says what the labels of a column mean", "outcomes without outcome")
+
+
+def _presentation(form: str, presentation: str | None) -> str:
+    if form == "winner" and presentation == "recorded":
+        raise refuse(
+            "a table of winners and losers has lost the order in which they were shown",
+            "presentation='recorded'",
+            remedy="Read it as shown=(...) in the order of presentation, with an outcome.",
+        )
+    return presentation or ("recorded" if form == "wide" else "lost")
+
+
+def _row_numbers(table: Source, layout: Layout, name: str, keyword: str) -> np.ndarray:
+    return layout.per_comparison(
+        table.numbers(name, keyword), f"column {name!r}", "Give one value per choice."
+    )
+
+
+def _with_file_rows(data: Comparisons, layout: Layout) -> Comparisons:
+    """Source rows of a long table are rows of the file, not numbers of choices."""
+    if layout.choices is None or data.source_rows is None:
+        return data
+    order = np.argsort(layout.choices.index, kind="stable")
+    rows = np.split(order, np.cumsum(np.bincount(layout.choices.index))[:-1])
+    return data.replace(
+        source_rows=tuple(np.concatenate([rows[choice] for choice in source]) for source in data.source_rows)
+    )
