@@ -153,7 +153,9 @@ def unique(what: str, labels) -> None:
     """Refuse labels that occur twice."""
     values, counts = np.unique(np.asarray(labels, dtype=str), return_counts=True)
     if (twice := values[counts > 1]).size:
-        raise refuse(f"{what} are unique", f"{twice[0]!r} more than once", remedy="Rename or merge them.")
+        raise refuse(
+            f"{what} are unique", f"{str(twice[0])!r} more than once", remedy="Rename or merge them."
+        )
 
 
 def _checked_outcome(outcome, shown: np.ndarray) -> np.ndarray:

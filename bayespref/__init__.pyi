@@ -1,0 +1,33 @@
+from . import behaviours as behaviours
+from . import choices as choices
+from . import diagnostics as diagnostics
+from . import models as models
+from . import plots as plots
+from . import populations as populations
+from . import rewards as rewards
+from .comparisons import Annotators as Annotators
+from .comparisons import Comparisons as Comparisons
+from .comparisons import Items as Items
+from .elpd import Elpd as Elpd
+from .elpd import compare as compare
+from .elpd import conclusion as conclusion
+from .elpd import loo as loo
+from .evidence import log_evidence as log_evidence
+from .inference.fit import load as load
+from .inference.fit import save as save
+from .inference.laplace import laplace as laplace
+from .inference.nuts import nuts as nuts
+from .inference.svi import svi as svi
+from .inference.trust import FitWarning as FitWarning
+from .inference.trust import convergence as convergence
+from .inference.trust import verdict as verdict
+from .io.table import read_table as read_table
+from .observation import observe as observe
+from .predictive import posterior_predictive as posterior_predictive
+from .predictive import predict as predict
+from .predictive import simulate as simulate
+from .ranks import ranking as ranking
+from .ranks import superiority as superiority
+from .ranks import win_probability as win_probability
+
+__version__: str

@@ -1,0 +1,1 @@
+"""Diagnostics: what the data and a fit can and cannot say; they compute and never draw."""

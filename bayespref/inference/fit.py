@@ -1,0 +1,214 @@
+"""The one place that builds a fit: an `xarray.DataTree` as ArviZ wants it, carrying its data.
+
+Groups: `posterior` (documented quantities, in the user's units), `latent` (every sampled site as the model
+samples it, for prediction), `sample_stats`, `log_likelihood` (of one answer of each row, unscaled),
+`observed_data` and `constant_data` (the data). Attributes say how it was made.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+from jax import Array
+
+from bayespref.comparisons import Comparisons, refuse
+from bayespref.inference.program import (
+    Model,
+    Site,
+    Values,
+    answer_log_likelihood,
+    identity,
+    map_draws,
+    run,
+    sites_of,
+)
+
+STORED_LOG_LIKELIHOOD = 20_000_000
+"""Values (draws x rows) up to which the log-likelihood is stored; above, it is computed on demand."""
+
+STORED_SITE = 50_000_000
+"""Values (draws x size) up to which a computed site is stored."""
+
+VERSIONED = ("bayespref", "numpyro", "jax", "arviz")
+
+
+def build(
+    model: Model,
+    comparisons: Comparisons,
+    latent: Values,
+    *,
+    method: str,
+    settings: dict[str, Any],
+    stats: dict[str, np.ndarray] | None = None,
+    attrs: dict[str, Any] | None = None,
+) -> xr.DataTree:
+    """Build a fit from draws of the latents, (chain, draw, ...) each."""
+    sites = sites_of(model, comparisons)
+    chains, draws = next(iter(latent.values())).shape[:2]
+    flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in latent.items()}
+    computed = _computed(model, comparisons, flat, sites, chains * draws)
+    likelihood = computed.pop("outcome_log_likelihood", None)
+    posterior = {**flat, **computed}
+    shape = (chains, draws)
+    coords = coordinates(comparisons, sites)
+
+    def dataset(values: Values, names: list[str]) -> xr.Dataset:
+        variables = {
+            name: (("chain", "draw", *sites[name].dims), np.asarray(values[name]).reshape(*shape, *sites[name].shape))
+            for name in names
+        }
+        used = {dim for name in names for dim in sites[name].dims} & set(coords)
+        index = {"chain": np.arange(chains), "draw": np.arange(draws)}
+        return xr.Dataset(variables, coords={**index, **{dim: coords[dim] for dim in sorted(used)}})
+
+    documented = [name for name in posterior if sites[name].documented]
+    groups = {
+        "posterior": dataset(posterior, documented),
+        "latent": dataset(flat, list(flat)),
+        "sample_stats": xr.Dataset(
+            {name: (("chain", "draw"), np.asarray(value)) for name, value in (stats or {}).items()}
+        ),
+        **{name: node.to_dataset() for name, node in comparisons.to_datatree().children.items()},
+    }
+    if likelihood is not None:
+        values = np.asarray(likelihood).reshape(*shape, -1)
+        groups["log_likelihood"] = xr.Dataset({"outcome": (("chain", "draw", "comparison"), values)})
+    fit = xr.DataTree.from_dict(groups)
+    fit.attrs.update(
+        **identity(model),
+        method=method,
+        settings=json.dumps(settings, sort_keys=True, default=repr),
+        **{f"{name}_version": importlib.metadata.version(name) for name in VERSIONED},
+        **(attrs or {}),
+    )
+    return fit
+
+
+def _computed(model, comparisons, latent: Values, sites: dict[str, Site], total: int) -> Values:
+    """Deterministic sites and, where it fits, the log-likelihood at every draw."""
+    names = [
+        site.name
+        for site in sites.values()
+        if not site.latent and site.documented and total * np.prod(site.shape) <= STORED_SITE
+    ]
+    store = comparisons.outcome is not None and total * len(comparisons) <= STORED_LOG_LIKELIHOOD
+
+    @jax.jit
+    def compute(comparisons: Comparisons, latent: Values) -> Values:
+        def one(values: Values) -> Values:
+            trace = run(model, comparisons, values)
+            out = {name: trace[name]["value"] for name in names}
+            if store:
+                site = trace["outcome"]
+                out["outcome_log_likelihood"] = site["fn"].answer_log_prob(comparisons.outcome)
+            return out
+
+        return map_draws(one, latent)
+
+    return compute(comparisons, latent) if names or store else {}
+
+
+def coordinates(comparisons: Comparisons, sites: dict[str, Site]) -> dict[str, Any]:
+    """Labels of the dimensions: the user's for items, annotators and features, else the model's own."""
+    coords: dict[str, Any] = {}
+    for site in sites.values():
+        for dim, labels in site.coords.items():
+            coords[dim] = list(labels)
+            coords[f"{dim}_other"] = list(labels)
+    if comparisons.items.labels is not None:
+        coords["item"] = comparisons.items.labels.astype(str)
+    if comparisons.annotators is not None and comparisons.annotators.labels is not None:
+        coords["annotator"] = comparisons.annotators.labels.astype(str)
+    if comparisons.feature_names:
+        coords["feature"] = list(comparisons.feature_names)
+    return coords
+
+
+def data_of(fit: xr.DataTree) -> Comparisons:
+    """The comparisons that a fit was made from."""
+    return Comparisons.from_datatree(fit)
+
+
+def latent_of(fit: xr.DataTree) -> Values:
+    """Draws of every latent site, (s, ...) with chains joined."""
+    if "latent" not in fit.children:
+        raise refuse("a fit carries the group 'latent'", f"groups {sorted(fit.children)}")
+    return {
+        str(name): jax.numpy.asarray(value.values.reshape(-1, *value.shape[2:]))
+        for name, value in fit["latent"].data_vars.items()
+    }
+
+
+def log_likelihood_of(model: Model, fit: xr.DataTree) -> np.ndarray:
+    """(s, n) log-probability of one answer of each row at every draw: stored, or computed now."""
+    if "log_likelihood" in fit.children:
+        values = fit["log_likelihood"]["outcome"].values
+        return values.reshape(-1, values.shape[-1])
+    comparisons = data_of(fit)
+
+    @jax.jit
+    def compute(comparisons: Comparisons, latent: Values) -> Array:
+        return map_draws(lambda values: answer_log_likelihood(model, comparisons, values), latent)
+
+    return np.asarray(compute(comparisons, latent_of(fit)))
+
+
+def check_same_model(model: Model, fit: xr.DataTree) -> None:
+    """Refuse to judge a fit by another model than its own."""
+    for name, value in identity(model).items():
+        if (made := fit.attrs.get(name)) != value:
+            raise refuse(
+                f"a fit is judged by the model that made it ({fit.attrs.get('model')!r}, {name} {made})",
+                f"{identity(model)['model']!r} with {name} {value}",
+                remedy="Pass the model with the options it was fitted with, or fit again.",
+            )
+
+
+def save(fit: xr.DataTree, path: str | os.PathLike) -> None:
+    """Write a fit as netCDF, atomically: the file appears whole or not at all.
+
+    Args:
+        fit: what an inference function returned.
+        path: where to; an existing file is replaced.
+
+    Example:
+        >>> save(fit, "pooled.nc")  # doctest: +SKIP
+    """
+    path = Path(path)
+    with tempfile.TemporaryDirectory(dir=path.parent or ".", prefix=f".{path.name}.") as folder:
+        temporary = Path(folder) / path.name
+        fit.to_netcdf(temporary, engine="h5netcdf")
+        os.replace(temporary, path)
+
+
+def load(path: str | os.PathLike) -> xr.DataTree:
+    """Read a fit that `save` wrote, into memory.
+
+    Raises:
+        ValueError: when the file is missing, truncated, or not a fit.
+
+    Example:
+        >>> fit = load("pooled.nc")  # doctest: +SKIP
+    """
+    if not Path(path).is_file():
+        raise refuse("a fit is a netCDF file", f"no file {str(path)!r}", remedy="Make it with bayespref fit.")
+    try:
+        with xr.open_datatree(path, engine="h5netcdf") as tree:
+            fit = tree.load()
+    except Exception as error:
+        raise refuse(
+            "a fit is a complete netCDF file",
+            f"{str(path)!r}, which cannot be read ({type(error).__name__})",
+            remedy="It may be truncated: fit again, or copy it again.",
+        ) from error
+    if missing := {"posterior", "latent", "constant_data"} - set(fit.children):
+        raise refuse("a fit carries its posterior and its data", f"{str(path)!r} without {sorted(missing)}")
+    return fit

@@ -1,0 +1,208 @@
+"""Laplace's approximation, corrected by Pareto-smoothed importance sampling."""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.optimize
+import xarray as xr
+from arviz_stats.base import array_stats
+from jax import Array
+from jax.flatten_util import ravel_pytree
+from numpyro.infer import init_to_median
+from numpyro.infer.util import constrain_fn, initialize_model, potential_energy
+
+from bayespref.comparisons import Comparisons, refuse
+from bayespref.inference.fit import build
+from bayespref.inference.nuts import check_data
+from bayespref.inference.program import Model, sites_of
+from bayespref.inference.trust import warn
+
+NEWTON_STEPS, CHUNK = 50, 128
+
+
+class Gaussian(NamedTuple):
+    """A normal approximation in unconstrained space: mode (d,), Cholesky factor of the precision (d, d)."""
+
+    mode: np.ndarray
+    precision_factor: np.ndarray
+    evaluations: int
+
+
+def laplace(
+    key: Array,
+    model: Model,
+    comparisons: Comparisons,
+    *,
+    draws: int = 4000,
+    proposals: int = 8000,
+) -> xr.DataTree:
+    """Fit by Laplace's approximation with importance resampling: q = Normal(mode, (-Hessian)^-1).
+
+    Proposals from q, in unconstrained space, are weighted by posterior / q, the weights Pareto-smoothed
+    (Vehtari et al., 2024) and resampled, so the draws are those of the posterior itself as long as k-hat
+    is below 0.7. Nearly exact for item tables with data, in a second. Attributes `log_evidence` and
+    `log_evidence_se` estimate log p(answers) in nats from the same weights.
+
+    Args:
+        key: a `jax.random.key`.
+        model: a function of comparisons that ends in `observe`.
+        comparisons: the data, with outcomes.
+        draws: draws after resampling. proposals: draws before.
+
+    Returns:
+        A fit with one chain, exchangeable draws; attributes `khat` and `importance_ess`, group `mode`.
+
+    Raises:
+        ValueError: for effects by annotator: their joint mode collapses to no differences at all; and for
+            a posterior without curvature in some direction.
+
+    Warns:
+        FitWarning: for k-hat > 0.7.
+
+    Example:
+        >>> fit = laplace(jax.random.key(0), bradley_terry, answers)  # doctest: +SKIP
+    """
+    check_data(model, comparisons)
+    sites = sites_of(model, comparisons)
+    if effects := [site.name for site in sites.values() if site.latent and site.annotator_axis is not None]:
+        raise refuse(
+            "laplace fits models without effects by annotator",
+            f"effects {', '.join(name.lstrip('_') for name in effects)}, whose joint mode collapses",
+            remedy="Fit with nuts.",
+        )
+    start_key, draw_key, resample_key = jax.random.split(key, 3)
+    approximation, unravel = approximate(start_key, model, comparisons)
+    points, log_weights = _weigh(draw_key, model, comparisons, approximation, unravel, proposals)
+    smoothed, khat = array_stats.psislw(-log_weights)  # ArviZ takes log-likelihoods, the negative of log-weights
+    weights = np.exp(smoothed - smoothed.max())
+    weights /= weights.sum()
+    index = _systematic(resample_key, weights, draws)
+    latent = _constrain(model, comparisons, jax.vmap(unravel)(jnp.asarray(points[index], jnp.float32)))
+    latent = {name: value[None] for name, value in latent.items() if sites[name].latent}
+    highest = log_weights.max()
+    relative = np.exp(log_weights - highest)
+    attrs = {
+        "khat": float(khat),
+        "importance_ess": float(1 / np.sum(weights**2)),
+        "log_evidence": float(highest + np.log(relative.mean())),
+        "log_evidence_se": float(relative.std() / relative.mean() / np.sqrt(proposals)),
+        "evaluations": approximation.evaluations,
+    }
+    settings = {"draws": draws, "proposals": proposals}
+    fit = build(model, comparisons, latent, method="laplace", settings=settings, attrs=attrs)
+    fit["mode"] = xr.DataTree(_mode(model, comparisons, unravel(jnp.asarray(approximation.mode, jnp.float32)), fit))
+    return warn(fit)
+
+
+def _mode(model: Model, comparisons: Comparisons, unconstrained, fit: xr.DataTree) -> xr.Dataset:
+    """Documented quantities at the mode (of the density in unconstrained space)."""
+    values = constrain_fn(model, (comparisons,), {}, unconstrained, return_deterministic=True)
+    posterior = fit["posterior"].to_dataset().isel(chain=0, draw=0, drop=True)
+    return posterior.copy(data={name: np.asarray(values[name]) for name in posterior})
+
+
+def approximate(key: Array, model: Model, comparisons: Comparisons):
+    """The posterior mode and curvature in unconstrained space, and the map from vectors to sites."""
+    info = initialize_model(key, model, model_args=(comparisons,), init_strategy=init_to_median())
+    start, unravel = ravel_pytree(info.param_info.z)
+
+    def potential(vector: Array, comparisons: Comparisons) -> Array:
+        return potential_energy(model, (comparisons,), {}, unravel(vector))
+
+    gradient = jax.jit(jax.value_and_grad(potential))
+    hessian = jax.jit(functools.partial(_hessian, potential))
+
+    def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slope = gradient(jnp.asarray(vector, jnp.float32), comparisons)
+        value, slope = float(value), np.asarray(slope, np.float64)
+        return (value, slope) if np.isfinite(value) else (1e30, np.zeros_like(slope))
+
+    # L-BFGS comes close, Newton steps reach the mode to float32 accuracy whatever the conditioning.
+    found = scipy.optimize.minimize(objective, np.asarray(start, np.float64), jac=True, method="L-BFGS-B")
+    mode, factor, newton = _newton(objective, lambda x: hessian(jnp.asarray(x, jnp.float32), comparisons), found.x)
+    return Gaussian(mode, factor, found.nfev + newton), unravel
+
+
+def _hessian(potential, vector: Array, comparisons: Comparisons) -> Array:
+    """Dense Hessian, a few columns at a time to bound memory."""
+    slope = jax.grad(potential)
+
+    def column(direction: Array) -> Array:
+        return jax.jvp(lambda x: slope(x, comparisons), (vector,), (direction,))[1]
+
+    return jax.lax.map(column, jnp.eye(len(vector), dtype=vector.dtype), batch_size=CHUNK)
+
+
+def _newton(objective, hessian, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Damped Newton steps until a step is a thousandth of the posterior's spread."""
+    value, slope = objective(vector)
+    for step in range(NEWTON_STEPS):
+        curvature = np.asarray(hessian(vector), np.float64)
+        curvature = (curvature + curvature.T) / 2
+        lowest = np.linalg.eigvalsh(curvature)[0]
+        damping = 0.0 if lowest > 0 else 1e-3 - 2 * lowest
+        direction = np.linalg.solve(curvature + damping * np.eye(len(vector)), slope)
+        decrement = np.sqrt(max(slope @ direction, 0.0))
+        if damping == 0 and decrement < 1e-3:
+            return vector - direction, np.linalg.cholesky(curvature), step
+        size = 1.0
+        while size > 1e-4:
+            trial, trial_slope = objective(vector - size * direction)
+            if trial <= value + 1e-6 * abs(value):
+                break
+            size /= 2
+        if size <= 1e-4:
+            break
+        vector, value, slope = vector - size * direction, trial, trial_slope
+    if lowest > 0 and decrement < 0.1:  # float32 rounding, a tenth of a standard deviation at most
+        return vector, np.linalg.cholesky(curvature), NEWTON_STEPS
+    raise refuse(
+        "Laplace's approximation needs a posterior mode with curvature in every direction",
+        f"smallest curvature {lowest:.3g}, distance to the mode {decrement:.3g} sd",
+        remedy="Something is not identified by data and priors, or a scale runs to zero: fit with nuts.",
+    )
+
+
+def _weigh(key, model, comparisons, gaussian: Gaussian, unravel, proposals: int):
+    """Draw from the approximation; log-weights are log posterior minus log q, constants included."""
+    d = len(gaussian.mode)
+    noise = np.asarray(jax.random.normal(key, (proposals, d)), np.float64)
+    points = gaussian.mode + np.linalg.solve(gaussian.precision_factor.T, noise.T).T
+    points32 = points.astype(np.float32)
+
+    @jax.jit
+    def log_posterior(points: Array, comparisons: Comparisons) -> Array:
+        def one(point: Array) -> Array:
+            return -potential_energy(model, (comparisons,), {}, unravel(point))
+
+        return jax.lax.map(one, points, batch_size=CHUNK)
+
+    target = np.asarray(log_posterior(jnp.asarray(points32), comparisons), np.float64)
+    log_q = -0.5 * np.sum(noise**2, 1) + np.log(np.diag(gaussian.precision_factor)).sum()
+    log_q -= 0.5 * d * np.log(2 * np.pi)
+    return points, np.where(np.isfinite(target), target, -np.inf) - log_q
+
+
+def _systematic(key: Array, weights: np.ndarray, draws: int) -> np.ndarray:
+    """Systematic resampling, then shuffled so that draws are exchangeable."""
+    offset_key, shuffle_key = jax.random.split(key)
+    grid = (np.arange(draws) + float(jax.random.uniform(offset_key))) / draws
+    index = np.minimum(np.searchsorted(np.cumsum(weights), grid), len(weights) - 1)
+    return index[np.asarray(jax.random.permutation(shuffle_key, draws))]
+
+
+def _constrain(model: Model, comparisons: Comparisons, unconstrained):
+    """Sites in the model's own space from unconstrained ones, (s, ...)."""
+
+    @jax.jit
+    def constrain(comparisons: Comparisons, unconstrained):
+        return jax.lax.map(
+            lambda z: constrain_fn(model, (comparisons,), {}, z), unconstrained, batch_size=CHUNK
+        )
+
+    return constrain(comparisons, unconstrained)

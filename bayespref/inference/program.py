@@ -1,0 +1,150 @@
+"""A declared model, read: which sites it has, what they are called, how likely it finds the answers."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import inspect
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpyro import handlers
+from numpyro.infer.initialization import init_to_sample
+
+from bayespref.comparisons import Comparisons, refuse
+
+Model = Callable[..., Any]
+Values = dict[str, Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """One site of a model.
+
+    Attributes:
+        shape: shape of one draw. dims: names along it, from plates and event_dims.
+        latent: sampled (True) or computed (False).
+        annotator_axis: axis of `dims` that runs over annotators, or None.
+        coords: labels that the model itself gives, dimension -> labels.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dims: tuple[str, ...]
+    latent: bool
+    annotator_axis: int | None
+    coords: dict[str, tuple[str, ...]]
+
+    @property
+    def documented(self) -> bool:
+        """Names with a leading underscore are how a model is sampled, not what it says."""
+        return not self.name.startswith("_")
+
+
+def unwrap(model: Model) -> tuple[Model, dict[str, Any]]:
+    """The function under `functools.partial`, and the options bound to it."""
+    options: dict[str, Any] = {}
+    while isinstance(model, functools.partial):
+        if model.args:
+            raise refuse("model options are bound by keyword", f"positional {model.args}")
+        options = {**model.keywords, **options}
+        model = model.func
+    if not callable(model):
+        raise refuse("a model is a function of comparisons", f"a {type(model).__name__}")
+    return model, options
+
+
+def identity(model: Model) -> dict[str, str]:
+    """Name, options and digest of a model: what a stored fit remembers of it.
+
+    The digest covers the function's source, or its bytecode where no source exists (a console).
+    """
+    function, options = unwrap(model)
+    try:
+        text = inspect.getsource(function).encode()
+    except (OSError, TypeError):
+        code = getattr(function, "__code__", None)
+        text = repr(function).encode() if code is None else code.co_code + repr(code.co_consts).encode()
+    return {
+        "model": getattr(function, "__name__", type(function).__name__),
+        "model_options": json.dumps(options, sort_keys=True, default=_plain),
+        "model_digest": hashlib.sha256(text).hexdigest()[:16],
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (np.ndarray, jax.Array, np.generic)):
+        return np.asarray(value).tolist()
+    return repr(value)
+
+
+def sites_of(model: Model, comparisons: Comparisons) -> dict[str, Site]:
+    """Read a model's sites without computing anything.
+
+    Raises:
+        ValueError: when the model does not end in `observe`, or uses a name ArviZ cannot hold.
+    """
+    found: dict[str, Site] = {}
+    observed = []
+
+    def record() -> None:
+        draw = handlers.substitute(handlers.seed(model, jax.random.key(0)), substitute_fn=init_to_sample)
+        for name, site in handlers.trace(draw).get_trace(comparisons).items():
+            if name == "outcome":
+                observed.append(site.get("is_observed", False))
+            elif site["type"] in ("sample", "deterministic"):
+                found[name] = _site(name, site)
+
+    with handlers.block():
+        jax.eval_shape(record)
+    if not observed:
+        raise refuse(
+            "a model states what was answered with bayespref.observe(comparisons, choice)",
+            f"a model with sites {sorted(found)} and no site 'outcome'",
+        )
+    if bad := [name for name in found if "/" in name]:
+        raise refuse("site names hold no '/'", f"{bad[0]!r}", remedy="Use '.' as the divider.")
+    return found
+
+
+def _site(name: str, site: dict) -> Site:
+    frames = sorted(site["cond_indep_stack"], key=lambda frame: frame.dim)
+    shape = tuple(jnp.shape(site["value"]))
+    batch = len(site["fn"].batch_shape) if site["type"] == "sample" else len(frames)
+    infer = site.get("infer") or {}
+    event_dims = tuple(infer.get("event_dims", ()))
+    plated = {batch + frame.dim: frame.name for frame in frames}
+    dims = tuple(plated.get(axis, f"{name}_dim_{axis}") for axis in range(batch)) + event_dims
+    dims = dims + tuple(f"{name}_dim_{axis}" for axis in range(len(dims), len(shape)))
+    axes = [axis for axis, plate in plated.items() if plate == "annotator"]
+    coords = {dim: tuple(labels) for dim, labels in infer.get("coords", {}).items()}
+    latent = site["type"] == "sample" and not site["is_observed"]
+    return Site(name, shape, dims, latent, axes[0] if axes else None, coords)
+
+
+def run(model: Model, comparisons: Comparisons, values: Values, key: Array | None = None) -> dict[str, dict]:
+    """Trace a model with some sites set to `values`; the rest is drawn with `key`."""
+    seeded = handlers.seed(model, jax.random.key(0) if key is None else key)
+    return handlers.trace(handlers.substitute(seeded, data=values)).get_trace(comparisons)
+
+
+def answer_log_likelihood(model: Model, comparisons: Comparisons, values: Values) -> Array:
+    """(n,) log-probability of one answer of each row, unscaled, at given values of all latents."""
+    site = run(model, comparisons, values)["outcome"]
+    return site["fn"].answer_log_prob(comparisons.outcome)
+
+
+def outcome_log_probs(model: Model, comparisons: Comparisons, values: Values) -> Array:
+    """(n, outcomes) log-probability of every outcome at given values of all latents."""
+    return run(model, comparisons, values)["outcome"]["fn"].outcome_log_probs()
+
+
+def map_draws(function: Callable[[Values], Any], draws: Values, *, chunk: int = 64) -> Any:
+    """Apply a function of one draw to all draws (s, ...), `chunk` at a time, compiled once."""
+    return jax.lax.map(function, draws, batch_size=chunk)

@@ -1,0 +1,51 @@
+"""Fit again with some answers left out: same model, method and settings, compiled once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jax import Array
+
+from bayespref.comparisons import Comparisons
+from bayespref.inference.fit import latent_of
+from bayespref.inference.laplace import laplace
+from bayespref.inference.nuts import sampler
+from bayespref.inference.program import Model, Values
+from bayespref.inference.svi import svi
+
+
+def refitter(model: Model, fit: xr.DataTree, comparisons: Comparisons) -> Callable[[Array, np.ndarray], Values]:
+    """A function (key, left_out) -> draws of the latents, joined over chains.
+
+    `left_out` (n,) is how many of each row's identical answers are left out; weights do it, so shapes,
+    parametrisation and compiled code stay.
+    """
+    settings, method = json.loads(fit.attrs["settings"]), fit.attrs["method"]
+    count = np.asarray(comparisons.count)
+
+    def without(left_out: np.ndarray) -> Comparisons:
+        return comparisons.replace(weight=jnp.asarray((count - left_out) / count, jnp.float32))
+
+    if method == "nuts":
+        sample = sampler(model, **settings)
+
+        def refit(key: Array, left_out: np.ndarray) -> Values:
+            latent, _ = sample(key, without(left_out))
+            return jax.tree.map(lambda value: value.reshape(-1, *value.shape[2:]), latent)
+
+    elif method == "laplace":
+
+        def refit(key: Array, left_out: np.ndarray) -> Values:
+            return latent_of(laplace(key, model, without(left_out), **settings))
+
+    else:
+
+        def refit(key: Array, left_out: np.ndarray) -> Values:
+            return latent_of(svi(key, model, without(left_out), progress=False, **settings))
+
+    return refit

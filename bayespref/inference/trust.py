@@ -1,0 +1,91 @@
+"""How far to trust a fit: one plain sentence for each thing that is wrong, with the remedy."""
+
+from __future__ import annotations
+
+import json
+import warnings
+
+import numpy as np
+import xarray as xr
+from arviz_stats.base import array_stats
+
+MIN_ESS, MAX_RHAT, MAX_KHAT = 400, 1.01, 0.7
+
+
+class FitWarning(UserWarning):
+    """A fit that should not be trusted as it is."""
+
+
+def convergence(fit: xr.DataTree) -> dict[str, float]:
+    """The figures behind the verdict: divergences, worst R-hat and bulk ESS, k-hat; what the method has.
+
+    Args:
+        fit: what an inference function returned.
+
+    Returns:
+        name -> figure; R-hat and ESS over every sampled site that varies.
+    """
+    figures: dict[str, float] = {}
+    if "diverging" in fit["sample_stats"]:
+        figures["divergences"] = float(fit["sample_stats"]["diverging"].sum())
+        draws = _elements(fit["latent"].to_dataset())
+        figures["rhat"] = float(array_stats.rhat(draws, chain_axis=0, draw_axis=1).max())
+        figures["ess"] = float(array_stats.ess(draws, chain_axis=0, draw_axis=1).min())
+    for name in ("khat", "importance_ess", "elbo_drift"):
+        if name in fit.attrs:
+            figures[name] = float(fit.attrs[name])
+    return figures
+
+
+def _elements(latent: xr.Dataset) -> np.ndarray:
+    """(chain, draw, element) of every sampled number that varies (a Cholesky factor's corner does not)."""
+    values = [latent[name].values.reshape(*latent[name].shape[:2], -1) for name in latent]
+    draws = np.concatenate(values, -1).astype(np.float64)
+    return draws[..., np.ptp(draws, axis=(0, 1)) > 0]
+
+
+def verdict(fit: xr.DataTree) -> list[str]:
+    """Say in plain sentences what is wrong with a fit, and what to do; an empty list is a good fit.
+
+    Args:
+        fit: what an inference function returned.
+
+    Returns:
+        One sentence for each problem: divergences, R-hat > 1.01, bulk ESS < 400, k-hat > 0.7.
+    """
+    figures, sentences = convergence(fit), []
+    settings = json.loads(fit.attrs.get("settings", "{}"))
+    if (count := figures.get("divergences", 0)) > 0:
+        target = settings.get("target_accept", 0.8)
+        sentences.append(
+            f"{count:.0f} transitions diverged, so parts of the posterior were not reached: raise "
+            f"target_accept (now {target}) or tighten the priors."
+        )
+    if not figures.get("rhat", 1.0) <= MAX_RHAT:
+        sentences.append(
+            f"The chains disagree (R-hat {figures['rhat']:.3f}, should be at most {MAX_RHAT}): draw longer "
+            f"(warmup and draws, now {settings.get('warmup')} and {settings.get('draws')})."
+        )
+    if not figures.get("ess", MIN_ESS) >= MIN_ESS:
+        sentences.append(
+            f"Only {figures['ess']:.0f} effective draws for some quantity (should be at least {MIN_ESS}): "
+            f"raise draws (now {settings.get('draws')})."
+        )
+    if not figures.get("khat", 0.0) <= MAX_KHAT:
+        sentences.append(
+            f"The {fit.attrs['method']} approximation does not fit the posterior (k-hat "
+            f"{figures['khat']:.2f}, should be at most {MAX_KHAT}): fit with nuts."
+        )
+    if figures.get("elbo_drift", 0.0) > 1.0:
+        sentences.append(
+            f"The optimisation had not converged: the ELBO still rose by {figures['elbo_drift']:.1f} nats over "
+            f"the last tenth of the steps: raise steps (now {settings.get('steps')})."
+        )
+    return sentences
+
+
+def warn(fit: xr.DataTree) -> xr.DataTree:
+    """Issue the verdict as warnings and return the fit."""
+    for sentence in verdict(fit):
+        warnings.warn(f"{fit.attrs['model']}: {sentence}", FitWarning, stacklevel=3)
+    return fit

@@ -1,0 +1,120 @@
+"""The one way answers enter a model."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import jax.numpy as jnp
+import numpyro
+from jax import Array
+from numpyro.distributions import Distribution, constraints
+
+from bayespref.choices import Choice, pick
+from bayespref.comparisons import Comparisons, refuse
+
+
+class Counted(Distribution):
+    """A table's answers: log_prob = count x weight x log p(one answer).
+
+    `answer_log_prob` is the unscaled log-probability of one answer, what leave-one-out needs.
+    """
+
+    arg_constraints: ClassVar[dict] = {}
+    pytree_data_fields = ("choice", "count", "weight", "available")
+
+    def __init__(self, choice, count: Array, weight: Array, available: Array | None, *, validate_args=None):
+        self.choice, self.count, self.weight, self.available = choice, count, weight, available
+        super().__init__(choice.batch_shape, choice.event_shape, validate_args=validate_args)
+
+    @constraints.dependent_property(is_discrete=True, event_dim=0)
+    def support(self) -> constraints.Constraint:
+        """The outcomes of `choice`."""
+        return self.choice.support
+
+    def outcome_log_probs(self) -> Array:
+        """(n, outcomes) log-probability of every outcome."""
+        if isinstance(self.choice, Choice):
+            return self.choice.log_probs(self.available)
+        outcomes = self.choice.enumerate_support(expand=True)
+        return jnp.moveaxis(self.choice.log_prob(outcomes), 0, -1)
+
+    def answer_log_prob(self, value: Array) -> Array:
+        """(n,) log-probability of one answer."""
+        if isinstance(self.choice, Choice):
+            return pick(self.outcome_log_probs(), value)
+        return self.choice.log_prob(value)
+
+    def log_prob(self, value: Array) -> Array:
+        """(n,) log-probability of all the answers that each row stands for."""
+        return self.count * self.weight * self.answer_log_prob(value)
+
+    def sample(self, key: Array | None, sample_shape: tuple[int, ...] = ()) -> Array:
+        """One outcome for each row; `simulate` repeats counted rows first."""
+        if not isinstance(self.choice, Choice):
+            return self.choice.sample(key, sample_shape)
+        from jax.random import categorical
+
+        shape = (*sample_shape, *self.batch_shape)
+        return categorical(key, self.outcome_log_probs(), shape=shape).astype(jnp.int32)
+
+
+def observe(comparisons: Comparisons, choice: Distribution) -> Array:
+    """State what was answered: site `outcome` in plate `comparison`, counts and weights carried inside.
+
+    Args:
+        comparisons: the data; without outcomes, they are drawn.
+        choice: a distribution from `choices` over each row's answers, batch shape (n,); or any discrete
+            NumPyro distribution over 0 ... k - 1 (for sets of one size).
+
+    Returns:
+        (n,) outcomes.
+
+    Raises:
+        ValueError: when the distribution does not fit the answers: wrong shape, or ties where the model
+            has none.
+
+    Example:
+        >>> def model(comparisons):
+        ...     ...
+        ...     bp.observe(comparisons, choices.logit(score))
+    """
+    _check_fits(comparisons, choice)
+    answers = Counted(choice, comparisons.count, comparisons.weight, comparisons.available)
+    with numpyro.plate("comparison", len(comparisons)):
+        return numpyro.sample("outcome", answers, obs=comparisons.outcome)
+
+
+def _check_fits(comparisons: Comparisons, choice: Distribution) -> None:
+    n, k = comparisons.shown.shape
+    if not isinstance(choice, Distribution):
+        raise refuse("observe takes a distribution", f"a {type(choice).__name__}", remedy="Try choices.logit.")
+    if tuple(choice.batch_shape) != (n,) or tuple(choice.event_shape) != ():
+        raise refuse(
+            f"the answers' distribution has one element for each row, batch shape ({n},)",
+            f"batch shape {tuple(choice.batch_shape)} and event shape {tuple(choice.event_shape)}",
+            remedy="Index the scores by comparisons.shown, and effects by comparisons.annotator.",
+        )
+    if not isinstance(choice, Choice):
+        if comparisons.ragged or comparisons.has_ties or comparisons.has_none:
+            raise refuse(
+                "ties and sets of different size need a distribution from bayespref.choices",
+                f"a {type(choice).__name__}",
+            )
+        if not choice.support.is_discrete:
+            raise refuse("answers have a discrete distribution", f"a {type(choice).__name__}")
+        return
+    if choice.k != k:
+        raise refuse(f"the scores have one column for each of the k = {k} shown", f"{choice.k} columns")
+    if comparisons.has_ties and not choice.ties:
+        raise refuse(
+            "a model without ties is fitted to answers without ties",
+            f"tied answers under {type(choice).__name__.lower()}",
+            remedy="Fit a model with ties (davidson), or leave the tied rows out: "
+            "comparisons.subset(rows=comparisons.outcome < comparisons.k).",
+        )
+    if comparisons.has_none and not choice.nones:
+        raise refuse(
+            "a model without 'none of them' is fitted to answers without it",
+            f"answers 'none' under {type(choice).__name__.lower()}",
+            remedy="Leave those rows out: comparisons.subset(rows=comparisons.outcome <= comparisons.k).",
+        )

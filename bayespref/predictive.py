@@ -1,0 +1,273 @@
+"""What a model expects: simulated answers, choice probabilities for new rows, replicated answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jax import Array
+from numpyro import handlers
+
+from bayespref.comparisons import Annotators, Comparisons, Items, refuse
+from bayespref.inference.fit import check_same_model, data_of, latent_of
+from bayespref.inference.program import Model, Site, Values, run, sites_of
+from bayespref.validation import with_design
+
+CHUNK = 64
+
+
+def simulate(
+    key: Array, model: Model, comparisons: Comparisons, *, parameters: dict[str, Any] | None = None
+) -> Comparisons:
+    """Draw answers from a model: y ~ p(answers | parameters), parameters from the prior unless given.
+
+    Counted rows are repeated first, so that every answer is drawn on its own, and counted again after.
+
+    Args:
+        key: a `jax.random.key`.
+        model: a function of comparisons that ends in `observe`.
+        comparisons: what is shown to whom; outcomes, if any, are replaced.
+        parameters: values of sites, by name.
+
+    Returns:
+        The same comparisons with new outcomes.
+
+    Raises:
+        ValueError: for parameters that are no sites of the model.
+
+    Example:
+        >>> simulate(jax.random.key(0), bradley_terry, answers, parameters={"log_density_scale": 1.0})
+        ... # doctest: +SKIP
+    """
+    blank = comparisons.replace(outcome=None, has_ties=False, has_none=False, source_rows=None)
+    counted = comparisons.answers > len(comparisons)
+    blank = blank.expanded() if counted else blank
+    sites, given = sites_of(model, blank), dict(parameters or {})
+    if unknown := sorted(set(given) - {name for name, site in sites.items() if site.latent}):
+        sampled = sorted(name for name, site in sites.items() if site.latent)
+        raise refuse(f"parameters are sampled sites of the model, {sampled}", f"{unknown}")
+    values = {name: jnp.asarray(value) for name, value in given.items()}
+    outcome = run(model, blank, values, key)["outcome"]["value"]
+    host = np.asarray(outcome)
+    drawn = blank.replace(
+        outcome=outcome,
+        has_ties=bool((host == blank.k).any()),
+        has_none=bool((host == blank.k + 1).any()),
+    )
+    return drawn.counted() if counted else drawn
+
+
+def predict(
+    key: Array, model: Model, fit: xr.DataTree, new: Comparisons, *, prob: float = 0.89
+) -> xr.Dataset:
+    """Probability of every answer to new rows: E[p(outcome | parameters)] over the posterior.
+
+    Items and annotators are aligned by label. Effects of annotators that the fit never saw are drawn from
+    the population, so their predictions are those for a new annotator; rows without annotators are
+    answered by one.
+
+    Args:
+        key: a `jax.random.key`, for new annotators' effects.
+        model: the model that made the fit. fit: the fit.
+        new: what is shown, to whom; its outcomes are ignored.
+        prob: probability of the equal-tailed intervals.
+
+    Returns:
+        A dataset over (comparison, outcome): `probability`, and `lower` and `upper`, the interval of
+        p(outcome | parameters).
+
+    Raises:
+        ValueError: for items the fit never saw, unless the reward is a function of columns that are there.
+
+    Example:
+        >>> predict(jax.random.key(0), bradley_terry, fit, pairs)["probability"]  # doctest: +SKIP
+    """
+    check_same_model(model, fit)
+    aligned = _aligned(model, fit, new)
+    draws = _outcome_probabilities(key, model, fit, aligned)
+    tail = (1 - prob) / 2
+    lower, upper = np.quantile(draws, [tail, 1 - tail], axis=0)
+    names = [f"{index}" for index in range(aligned.k)] + ["tie", "none"][: draws.shape[-1] - aligned.k]
+    dims = ("comparison", "outcome")
+    return xr.Dataset(
+        {"probability": (dims, draws.mean(0)), "lower": (dims, lower), "upper": (dims, upper)},
+        coords={"outcome": names},
+        attrs={"interval": f"equal-tailed, {prob:g}", "of": "p(outcome | parameters)"},
+    )
+
+
+def _outcome_probabilities(key: Array, model: Model, fit: xr.DataTree, aligned: Comparisons) -> np.ndarray:
+    """(s, n, outcomes) probabilities at every posterior draw."""
+    latent = latent_of(fit)
+    sites = sites_of(model, aligned)
+    keys = jax.random.split(key, len(next(iter(latent.values()))))
+
+    @jax.jit
+    def compute(aligned: Comparisons, latent: Values, keys: Array) -> Array:
+        def one(draw: tuple[Values, Array]) -> Array:
+            values, key = draw
+            extended = with_new_annotators(model, sites, values, key)
+            return jnp.exp(handlers.trace(extended).get_trace(aligned)["outcome"]["fn"].outcome_log_probs())
+
+        return jax.lax.map(one, (latent, keys), batch_size=CHUNK)
+
+    return np.asarray(compute(aligned, latent, keys))
+
+
+def with_new_annotators(model: Model, sites: dict[str, Site], values: Values, key: Array) -> Model:
+    """The model at given values, annotators beyond the known ones drawn from the population."""
+
+    def substitute(message: dict):
+        value = values.get(message["name"])
+        site = sites.get(message["name"])
+        if value is None or site is None or message["type"] != "sample":
+            return None
+        if site.annotator_axis is None or value.shape == site.shape:
+            return value
+        drawn = message["fn"](rng_key=message["kwargs"]["rng_key"])
+        known = (slice(None),) * site.annotator_axis + (slice(0, value.shape[site.annotator_axis]),)
+        return drawn.at[known].set(value)
+
+    return handlers.substitute(handlers.seed(model, key), substitute_fn=substitute)
+
+
+def _aligned(model: Model, fit: xr.DataTree, new: Comparisons) -> Comparisons:
+    """New rows on the fit's item and annotator tables, unseen ones appended, with the fit's design."""
+    known = data_of(fit)
+    if new.k != known.k and not (new.ragged or known.ragged):
+        raise refuse(f"new rows show k = {known.k} things, as the fit's did", f"k = {new.k}")
+    if new.feature_names != known.feature_names:
+        raise refuse(f"new rows have the fit's features, {known.feature_names}", f"{new.feature_names}")
+    items, place, unseen = _union(known.items, new.items, Items, "item")
+    shown = np.asarray(new.shown)
+    aligned = new.replace(
+        shown=jnp.asarray(np.where(shown < 0, -1, place[shown]), jnp.int32),
+        items=items,
+        outcome=None,
+        has_ties=False,
+        has_none=False,
+        source_rows=None,
+    )
+    answers = known.design.annotator_answers
+    if known.annotators is not None and known.annotator is not None and answers is not None:
+        table, people, strangers = _annotators(known.annotators, new)
+        aligned = aligned.replace(annotator=people, annotators=table)
+        answers = jnp.concatenate([answers, jnp.zeros(len(strangers))])
+    seen = jnp.concatenate([known.design.item_answers, jnp.zeros(len(unseen))])
+    aligned = aligned.replace(design=known.design._replace(item_answers=seen, annotator_answers=answers))
+    if unseen:
+        _check_unseen(model, fit, aligned, unseen)
+    return aligned
+
+
+def _annotators(known: Annotators, new: Comparisons):
+    n = len(new)
+    if new.annotators is None or new.annotator is None:
+        if known.columns:
+            raise refuse(
+                f"rows without annotators need none of the columns {sorted(known.columns)} of annotators",
+                "a fit that may use them",
+                remedy="Give the new rows annotators with these columns.",
+            )
+        stranger = Annotators(columns={}, size=1, labels=np.array(["(new annotator)"], dtype=object))
+        table, place, strangers = _union(known, stranger, Annotators, "annotator")
+        return table, jnp.full(n, place[0], jnp.int32), strangers
+    table, place, strangers = _union(known, new.annotators, Annotators, "annotator")
+    return table, jnp.asarray(place[np.asarray(new.annotator)], jnp.int32), strangers
+
+
+def _union(known, new, kind, what: str):
+    """The known table with unseen rows of the new one appended; place of each new row; unseen labels."""
+    if known.labels is None or new.labels is None:
+        raise refuse(f"tables of {what}s are aligned by label", "tables without labels")
+    place = {label: index for index, label in enumerate(known.labels)}
+    unseen = [label for label in new.labels if label not in place]
+    rows = np.array([index for index, label in enumerate(new.labels) if label not in place], int)
+    place.update({label: known.size + index for index, label in enumerate(unseen)})
+    columns = {}
+    for name, value in known.columns.items():
+        if name not in new.columns and unseen:
+            raise refuse(f"unseen {what}s have the column {name!r}", f"{unseen[:5]} without it")
+        columns[name] = jnp.concatenate([value, new.columns[name][rows]]) if unseen else value
+    labels = np.concatenate([known.labels, np.array(unseen, dtype=object)]) if unseen else known.labels
+    extra = {"feature_names": known.feature_names} if kind is Items else {}
+    table = kind(columns=columns, size=known.size + len(unseen), labels=labels, **extra)
+    return table, np.array([place[label] for label in new.labels]), unseen
+
+
+def _check_unseen(model: Model, fit: xr.DataTree, aligned: Comparisons, unseen: list[str]) -> None:
+    """Unseen items are predictable only where no latent grows with the item table."""
+    latent = latent_of(fit)
+    for name, site in sites_of(model, aligned).items():
+        if site.latent and site.annotator_axis is None and site.shape != latent[name].shape[1:]:
+            raise refuse(
+                "new rows show items that the fit has seen, or items with the features its reward uses",
+                f"unseen items {unseen[:5]}",
+                remedy="Fit again with answers about them, or fit a reward over features.",
+            )
+
+
+def posterior_predictive(
+    key: Array, model: Model, fit: xr.DataTree, *, draws: int = 500, answers: int = 5000
+) -> xr.DataTree:
+    """Replicated answers y_rep ~ p(y | parameters), for ArviZ's checks (`az.plot_ppc_pava`, ...).
+
+    Counted rows are repeated, one draw for each answer. Tables of more than `answers` answers are
+    represented by a random sample of that many, as the attribute `answers` states.
+
+    Args:
+        key: a `jax.random.key`. model: the model that made the fit. fit: the fit.
+        draws: posterior draws used. answers: answers replicated at most.
+
+    Returns:
+        A DataTree with groups posterior_predictive and observed_data, `outcome` over dimension `answer`,
+        and `probability` of the observed data's outcomes in constant_data.
+
+    Example:
+        >>> az.plot_ppc_pava(posterior_predictive(key, bradley_terry, fit))  # doctest: +SKIP
+    """
+    check_same_model(model, fit)
+    comparisons = data_of(fit)
+    sample_key, draw_key = jax.random.split(key)
+    if comparisons.answers > answers:
+        rng = np.random.default_rng(np.asarray(jax.random.bits(sample_key, (4,))))
+        from bayespref.subsetting import take
+
+        kept = rng.multivariate_hypergeometric(np.asarray(comparisons.count, np.int64), answers)
+        comparisons = take(comparisons, np.flatnonzero(kept), kept[kept > 0])
+    expanded = comparisons.expanded()
+    from bayespref.elpd import thin
+
+    latent = thin(latent_of(fit), draws)
+    total = len(next(iter(latent.values())))
+
+    @jax.jit
+    def replicate(expanded: Comparisons, latent: Values, keys: Array) -> Array:
+        def one(draw: tuple[Values, Array]) -> Array:
+            values, key = draw
+            return run(model, expanded, values, key)["outcome"]["value"]
+
+        return jax.lax.map(one, (latent, keys), batch_size=CHUNK)
+
+    blank = expanded.replace(outcome=None, has_ties=False, has_none=False)
+    replicated = np.asarray(replicate(blank, latent, jax.random.split(draw_key, total)))
+    return xr.DataTree.from_dict(
+        {
+            "posterior_predictive": xr.Dataset({"outcome": (("chain", "draw", "answer"), replicated[None])}),
+            "observed_data": xr.Dataset({"outcome": ("answer", np.asarray(expanded.outcome))}),
+        },
+        name=f"{len(expanded)} of {data_of(fit).answers} answers",
+    )
+
+
+def pairs_of(fit: xr.DataTree) -> Comparisons:
+    """Every ordered pair of the fit's items, shown in both orders, without outcomes."""
+    known = data_of(fit)
+    m = known.items.size
+    first, second = np.divmod(np.arange(m * m), m)
+    pairs = np.stack([first, second], 1)[first != second]
+    new = Comparisons.from_arrays(pairs, items=known.items)
+    return with_design(new).replace(presentation=known.presentation, feature_names=known.feature_names)

@@ -1,0 +1,55 @@
+"""One free worth for each item."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from jax import Array
+
+from bayespref.comparisons import Comparisons, refuse
+from bayespref.parametrisation import centring
+
+
+def item_table(
+    comparisons: Comparisons,
+    *,
+    name: str = "log_density",
+    scale: Array | float | None = None,
+    spread: float = 1.5,
+) -> Array:
+    """A worth for each item: r ~ ZeroSumNormal(s), log p(x) = r(x) - log sum exp r.
+
+    Bradley-Terry worths are exp(r). How far r is centred is decided from the answers per item
+    (`parametrisation.centring`). Sites: `{name}` (item) and, unless fixed, `{name}_scale`.
+
+    Args:
+        comparisons: the data: they say how many items there are and how often each was shown.
+        name: name of the site that holds the normalised log-density.
+        scale: prior standard deviation s of worths in log-odds; None learns it, s ~ HalfNormal(spread).
+        spread: prior scale of s. With 1.5, a priori 95 % of pairs have a win probability between .01 and
+            .99, half of them between .27 and .73.
+
+    Returns:
+        (m,) log-densities in nats, normalised over all items.
+
+    Raises:
+        ValueError: for fewer than two items.
+
+    Example:
+        >>> def model(comparisons):
+        ...     log_density = item_table(comparisons)
+    """
+    items = comparisons.items
+    if items.size < 2:
+        raise refuse("a table of worths has at least two items", f"{items.size}")
+    typical = spread if scale is None else scale
+    share = centring(jnp.mean(comparisons.design.item_answers), typical)
+    if scale is None:
+        scale = numpyro.sample(f"{name}_scale", dist.HalfNormal(spread))
+    raw = numpyro.sample(f"_{name}", dist.ZeroSumNormal(jnp.power(scale, share), (items.size,)))
+    with numpyro.plate("item", items.size):
+        log_density = jax.nn.log_softmax(raw * jnp.power(scale, 1 - share))
+        numpyro.deterministic(name, log_density)
+    return log_density if items.index is None else log_density[items.index]

@@ -1,0 +1,64 @@
+"""A reward linear in features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import numpyro
+import numpyro.distributions as dist
+from jax import Array
+
+from bayespref.comparisons import Comparisons, refuse
+
+
+def linear(
+    comparisons: Comparisons,
+    *,
+    name: str = "log_density",
+    coefficient: str = "coefficient",
+    scale: Array | float = 1.0,
+) -> Callable[[Array], Array]:
+    """A reward linear in features: r(x) = (x - mean) . coefficient.
+
+    Inside, features are standardised by their spread within comparisons; outside, `coefficient` (feature)
+    is in log-odds for one unit of the user's feature. Also known as part-worths, or taste parameters.
+    When the features belong to items, `{name}` (item) registers log p(x) = r(x) - log sum exp r.
+
+    Args:
+        comparisons: the data, with features of items or of what was shown.
+        name: name of the log-density site.
+        coefficient: name of the coefficients' site.
+        scale: prior standard deviation of a standardised coefficient, in log-odds. With 1, two things
+            that differ typically in one feature have log-odds of standard deviation 2.
+
+    Returns:
+        A function from features (..., d), in the user's units, to rewards (...,) in nats.
+
+    Raises:
+        ValueError: for data without features.
+
+    Example:
+        >>> def model(comparisons):
+        ...     reward = linear(comparisons)
+        ...     score = reward(comparisons.features)
+    """
+    mean, unit = comparisons.design.feature_mean, comparisons.design.feature_scale
+    if mean is None or unit is None:
+        raise refuse(
+            "a linear reward needs features",
+            "data without features",
+            remedy="Read the table with attributes=(...), or join item features.",
+        )
+    with numpyro.plate("feature", len(unit)):
+        raw = numpyro.sample(f"_{coefficient}", dist.Normal(0.0, scale))
+        weights = numpyro.deterministic(coefficient, raw / unit)
+
+    def reward(features: Array) -> Array:
+        return ((features - mean) / unit) @ (weights * unit)
+
+    items = comparisons.items
+    if "features" in items.columns and items.index is None:
+        with numpyro.plate("item", items.size):
+            numpyro.deterministic(name, jax.nn.log_softmax(reward(items.features)))
+    return reward

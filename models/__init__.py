@@ -1,0 +1,21 @@
+"""The gallery: one declared annotator population a file."""
+
+from bayespref.models.bradley_terry import bradley_terry
+from bayespref.models.bradley_terry_position import bradley_terry_position
+from bayespref.models.conditional_logit import conditional_logit
+from bayespref.models.davidson import davidson
+from bayespref.models.hurried_readers import hurried_readers
+from bayespref.models.mixed_logit import mixed_logit
+from bayespref.models.rationality_by_annotator import rationality_by_annotator
+from bayespref.models.thurstone import thurstone
+
+__all__ = [
+    "bradley_terry",
+    "bradley_terry_position",
+    "conditional_logit",
+    "davidson",
+    "hurried_readers",
+    "mixed_logit",
+    "rationality_by_annotator",
+    "thurstone",
+]

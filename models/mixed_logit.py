@@ -1,0 +1,34 @@
+"""Mixed logit: every annotator weighs the attributes in their own way."""
+
+import jax.numpy as jnp
+import numpy as np
+
+import bayespref as bp
+from bayespref import choices, populations, rewards
+
+
+def mixed_logit(comparisons, *, common=(), scale=1.0, spread=1.0):
+    """Tastes by annotator: utility = (coefficient + taste_a) . x, taste_a ~ Normal(0, correlated).
+
+    `coefficient` is the mean taste, `taste_sd` how far annotators spread around it, both in log-odds for
+    one unit of each attribute. Also known as random-coefficients logit (McFadden and Train, 2000).
+
+    Args:
+        comparisons: choices with annotators and attributes (features).
+        common: names of attributes that everyone weighs the same.
+        scale: prior standard deviation of a standardised mean coefficient, in log-odds.
+        spread: prior scale of a standardised taste's standard deviation, in log-odds.
+    """
+    common = (common,) if isinstance(common, str) else tuple(common)
+    names = comparisons.feature_names
+    if unknown := set(common) - set(names):
+        raise ValueError(f"common names attributes among {names}; got {sorted(unknown)}.")
+    varying = np.array([index for index, name in enumerate(names) if name not in common])
+    utility = rewards.from_columns(comparisons, scale=scale)
+    unit = comparisons.design.feature_scale[varying]
+    taste = populations.by_annotator(
+        "taste", comparisons, spread=spread / unit, over="taste_feature", labels=[names[i] for i in varying]
+    )
+    deviation = (comparisons.features - comparisons.design.feature_mean)[..., varying]
+    utility = utility + jnp.einsum("nkd,nd->nk", deviation, taste[comparisons.annotator])
+    bp.observe(comparisons, choices.logit(utility))
