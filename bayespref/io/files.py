@@ -42,6 +42,8 @@ def open_source(source: Any, *, what: str = "the table") -> Source:
         raise refuse(
             f"{what} is a path or a data frame (pandas, polars, pyarrow)", f"a {type(source).__name__}"
         ) from None
+    except nw.exceptions.DuplicateError as error:
+        raise refuse(f"the columns of {what} have different names", " ".join(str(error).split())) from error
     frame = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
     return Source(frame.columns, lambda name: _frame_column(frame, name), what=what)
 
