@@ -6,7 +6,7 @@ Outcomes are coded as in `Comparisons`: the chosen column, k for a tie, k + 1 fo
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, override
 
 import jax
 import jax.numpy as jnp
@@ -80,6 +80,7 @@ class _Scored(Choice):
         super().__init__(self.score.shape[:-1], (), validate_args=validate_args)
 
     @property
+    @override
     def k(self) -> int:
         return self.score.shape[-1]
 
@@ -90,6 +91,7 @@ class _Scored(Choice):
 class Logit(_Scored):
     """P(i) = exp(s_i) / sum_j exp(s_j); see `logit`."""
 
+    @override
     def log_probs(self, available: Array | None = None) -> Array:
         if self.k == 2:
             return jax.nn.log_sigmoid(self.score - self.score[..., ::-1])
@@ -99,6 +101,7 @@ class Logit(_Scored):
 class Probit(_Scored):
     """P(first) = Phi(s_0 - s_1); see `probit`."""
 
+    @override
     def log_probs(self, available: Array | None = None) -> Array:
         return jax.scipy.special.log_ndtr(self.score - self.score[..., ::-1])
 
@@ -114,6 +117,7 @@ class Davidson(_Scored):
         self.log_tie = jnp.asarray(log_tie)
         super().__init__(score, validate_args=validate_args)
 
+    @override
     def log_probs(self, available: Array | None = None) -> Array:
         score = self.score
         there = jnp.ones(score.shape, bool) if available is None else available
@@ -133,25 +137,32 @@ class Lapse(Choice):
         super().__init__(choice.batch_shape, (), validate_args=validate_args)
 
     @property
+    @override
     def k(self) -> int:
         return self.choice.k
 
     @property
-    def ties(self) -> bool:  # ty: a guess is one of the things shown, a tie stays possible otherwise
+    @override
+    def ties(self) -> bool:
         return self.choice.ties
 
     @property
+    @override
     def nones(self) -> bool:
         return self.choice.nones
 
+    @override
     def log_probs(self, available: Array | None = None) -> Array:
         attended = self.choice.log_probs(available)
+        columns, extra = attended[..., : self.k], attended[..., self.k :]
         there = jnp.ones((*self.batch_shape, self.k), bool) if available is None else available
-        guess = jnp.where(there, -jnp.log(there.sum(-1, keepdims=True)), -jnp.inf)
-        extra = attended.shape[-1] - self.k
-        guess = jnp.pad(guess, [(0, 0)] * (guess.ndim - 1) + [(0, extra)], constant_values=-jnp.inf)
         rate = jnp.broadcast_to(self.rate, self.batch_shape)[..., None]
-        return jnp.logaddexp(jnp.log1p(-rate) + attended, jnp.log(jnp.maximum(rate, SMALLEST)) + guess)
+        attentive, guess = jnp.log1p(-rate), jnp.log(jnp.maximum(rate, SMALLEST))
+        # Masked before and after: the gradient of log(0 + 0) is not a number.
+        columns = jnp.logaddexp(
+            attentive + jnp.where(there, columns, 0.0), guess - jnp.log(there.sum(-1, keepdims=True))
+        )
+        return jnp.concatenate([jnp.where(there, columns, -jnp.inf), attentive + extra], -1)
 
 
 def logit(score: Array) -> Logit:

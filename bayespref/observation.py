@@ -87,7 +87,9 @@ def observe(comparisons: Comparisons, choice: Distribution) -> Array:
 def _check_fits(comparisons: Comparisons, choice: Distribution) -> None:
     n, k = comparisons.shown.shape
     if not isinstance(choice, Distribution):
-        raise refuse("observe takes a distribution", f"a {type(choice).__name__}", remedy="Try choices.logit.")
+        raise refuse(
+            "observe takes a distribution", f"a {type(choice).__name__}", remedy="Try choices.logit."
+        )
     if tuple(choice.batch_shape) != (n,) or tuple(choice.event_shape) != ():
         raise refuse(
             f"the answers' distribution has one element for each row, batch shape ({n},)",
@@ -102,6 +104,14 @@ def _check_fits(comparisons: Comparisons, choice: Distribution) -> None:
             )
         if not choice.support.is_discrete:
             raise refuse("answers have a discrete distribution", f"a {type(choice).__name__}")
+        outcomes = (
+            len(choice.enumerate_support(expand=False)) if choice.has_enumerate_support else "unbounded"
+        )
+        if outcomes != k:
+            raise refuse(
+                f"a distribution over answers has one outcome for each of the k = {k} shown",
+                f"a {type(choice).__name__} over {outcomes}",
+            )
         return
     if choice.k != k:
         raise refuse(f"the scores have one column for each of the k = {k} shown", f"{choice.k} columns")

@@ -16,7 +16,8 @@ def rationality_by_annotator(comparisons, *, scale=None, spread=0.5):
         comparisons: answers with annotators, without ties.
         scale: prior scale of worths or of standardised coefficients in log-odds; None takes the reward's.
         spread: prior scale of the standard deviation of log b; with 0.5, a priori the middle 95 % of
-            annotators differ in rationality by a factor of less than 9 in 95 % of populations.
+            annotators differ in rationality by a factor of less than 4 in half of all populations, of less
+            than 50 in 95 % of them.
     """
     reward = rewards.from_columns(comparisons, scale=scale)
     rationality = jnp.exp(populations.by_annotator("log_rationality", comparisons, spread=spread))

@@ -29,7 +29,7 @@ def item_table(
         name: name of the site that holds the normalised log-density.
         scale: prior standard deviation s of worths in log-odds; None learns it, s ~ HalfNormal(spread).
         spread: prior scale of s. With 1.5, a priori 95 % of pairs have a win probability between .01 and
-            .99, half of them between .27 and .73.
+            .99, half of them between .32 and .68.
 
     Returns:
         (m,) log-densities in nats, normalised over all items.
@@ -44,8 +44,8 @@ def item_table(
     items = comparisons.items
     if items.size < 2:
         raise refuse("a table of worths has at least two items", f"{items.size}")
-    typical = spread if scale is None else scale
-    share = centring(jnp.mean(comparisons.design.item_answers), typical)
+    # A wide prior says little about the spread to expect: at most 1 log-odds, or a funnel opens near 0.
+    share = centring(jnp.mean(comparisons.design.item_answers), jnp.minimum(spread, 1.0))
     if scale is None:
         scale = numpyro.sample(f"{name}_scale", dist.HalfNormal(spread))
     raw = numpyro.sample(f"_{name}", dist.ZeroSumNormal(jnp.power(scale, share), (items.size,)))

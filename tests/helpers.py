@@ -1,0 +1,114 @@
+"""What several test files use: members of the families, data sets, prior draws, fits made by hand."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpyro import handlers
+from numpyro.infer.util import log_density
+
+import bayespref as bp
+from bayespref import choices
+from bayespref.comparisons import Comparisons
+from bayespref.inference.fit import build
+from bayespref.inference.program import run
+
+ROOT = Path(__file__).parent.parent
+EPS = float(np.finfo(np.float32).eps)
+ITEMS, ANNOTATORS, FEATURES, NAMES = 5, 4, 2, ("size", "price")
+"""Sizes that differ from each other, so that the size of a site's axis says what runs along it."""
+
+CHOICES = {
+    "logit of 2": (2, choices.logit),
+    "logit of 4": (4, choices.logit),
+    "probit": (2, choices.probit),
+    "davidson of 2": (2, lambda score: choices.davidson(score, jnp.log(0.9))),
+    "davidson of 3": (3, lambda score: choices.davidson(score, jnp.log(0.9))),
+    "lapse of logit": (4, lambda score: choices.lapse(choices.logit(score), 0.1)),
+    "lapse of davidson": (2, lambda score: choices.lapse(choices.davidson(score, -0.5), 0.2)),
+}
+"""Every member of `choices`: name -> (how many are shown, scores -> distribution)."""
+
+
+def answers(*, features=None, annotators=True, ties=False, rows=60, k=2, seed=0, **options) -> Comparisons:
+    """Random answers about 5 items by 4 annotators; 2 features of the "items", or of what was "shown"."""
+    rng = np.random.default_rng(seed)
+    shown = np.stack([rng.permutation(ITEMS)[:k] for _ in range(rows)])
+    labels = [f"item-{'EBADC'[index]}" for index in range(ITEMS)]
+    table, columns = labels, {}
+    if features == "items":
+        values = rng.normal(size=(ITEMS, FEATURES)) * [1, 10] + [0, 3]
+        table = bp.Items(
+            {"features": values}, ITEMS, ("size", "price"), labels=np.array(labels, dtype=object)
+        )
+    elif features == "shown":
+        columns = {"features": rng.normal(size=(rows, k, FEATURES)) * [1, 10] + [0, 3]}
+    keywords = (
+        {"annotator": rng.integers(ANNOTATORS, size=rows), "annotators": list("wzyx")} if annotators else {}
+    )
+    return Comparisons.from_arrays(
+        shown,
+        rng.integers(k + ties, size=rows),
+        items=table,
+        shown_columns=columns,
+        feature_names=NAMES if features == "shown" else (),
+        **(keywords | options),
+    )
+
+
+def without_outcomes(data: Comparisons) -> Comparisons:
+    """The same comparisons, to simulate."""
+    return data.replace(outcome=None, has_ties=False, has_none=False)
+
+
+def prior(model, data: Comparisons, draws: int, *, seed: int = 0) -> dict[str, np.ndarray]:
+    """(draws, ...) prior draws of every site of a model, answers included where there are none."""
+
+    def one(key):
+        trace = handlers.trace(handlers.seed(model, key)).get_trace(data)
+        return {
+            name: site["value"] for name, site in trace.items() if site["type"] in ("sample", "deterministic")
+        }
+
+    drawn = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(seed), draws))
+    return {name: np.asarray(value, np.float64) for name, value in drawn.items()}
+
+
+def one_draw(model, data: Comparisons, *, seed: int = 0) -> dict[str, jax.Array]:
+    """One prior draw of every latent site."""
+
+    def draw(key):
+        trace = handlers.trace(handlers.seed(model, key)).get_trace(data)
+        latent = {
+            name: site for name, site in trace.items() if site["type"] == "sample" and name != "outcome"
+        }
+        return {name: site["value"] for name, site in latent.items()}
+
+    return jax.jit(draw)(jax.random.key(seed))
+
+
+def log_joint(model, data: Comparisons, values) -> float:
+    """log p(values) + log p(answers | values)."""
+    return float(jax.jit(lambda values: log_density(model, (data,), {}, values)[0])(values))
+
+
+def outcome_log_probs(model, data: Comparisons, values=None) -> np.ndarray:
+    """(n, outcomes) log-probability of every outcome of every row."""
+
+    def compute(values):
+        return run(model, data, values)["outcome"]["fn"].outcome_log_probs()
+
+    return np.asarray(jax.jit(compute)(values or {}))
+
+
+def fit_by_hand(model, data: Comparisons, **latent):
+    """A fit of one chain with given draws (draw, ...) of every latent site."""
+    values = {name: jnp.asarray(value, jnp.float32)[None] for name, value in latent.items()}
+    return build(model, data, values, method="nuts", settings={"draws": len(next(iter(latent.values())))})
+
+
+def fit_from_worths(model, data: Comparisons, worths, **latent):
+    """A fit by hand of a model over `item_table(scale=1)`, from (draw, item) worths."""
+    worths = np.asarray(worths, np.float64)
+    return fit_by_hand(model, data, _log_density=worths - worths.mean(1, keepdims=True), **latent)

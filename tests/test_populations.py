@@ -1,0 +1,116 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+from helpers import ANNOTATORS, answers, prior
+from numpyro import handlers
+
+import bayespref as bp
+from bayespref import choices, populations
+from bayespref.inference.program import sites_of
+
+DRAWS = 8000
+
+
+def effects_model(comparisons, **options):
+    effect = populations.by_annotator("effect", comparisons, **options)
+    while effect.ndim > 1:
+        effect = effect[:, 0]
+    score = effect[comparisons.annotator][:, None] * jnp.arange(comparisons.k)
+    bp.observe(comparisons, choices.logit(score))
+
+
+def with_answers(data, numbers):
+    return data.replace(design=data.design._replace(annotator_answers=jnp.asarray(numbers, jnp.float32)))
+
+
+def test_the_prior_does_not_depend_on_how_much_was_answered():
+    """Given sd, effects are Normal(0, sd^2), whatever share of centring the counts call for."""
+    data = with_answers(answers(rows=4), [0, 4, 100, 10_000])
+    drawn = prior(lambda c: effects_model(c, spread=1.0), data, DRAWS)
+    standard = drawn["effect"] / drawn["effect_sd"][:, None]
+    for index in range(ANNOTATORS):
+        assert abs(standard[:, index].std() - 1) < 5 / np.sqrt(2 * DRAWS)
+        assert scipy.stats.kstest(standard[:, index], "norm").pvalue > 1e-3
+        assert abs(np.corrcoef(standard[:, index] ** 2, drawn["effect_sd"])[0, 1]) < 5 / np.sqrt(DRAWS)
+    correlation = np.corrcoef(standard.T) - np.eye(ANNOTATORS)
+    assert np.abs(correlation).max() < 5 / np.sqrt(DRAWS)
+    spread = np.abs(drawn["_effect"]).mean(0)  # but the coordinates do
+    assert spread[0] > 1.05 * spread[3]
+
+
+@pytest.mark.parametrize("spread", [0.3, 2.0])
+def test_spread_is_the_scale_of_sd(spread):
+    drawn = prior(lambda c: effects_model(c, spread=spread), answers(rows=4), DRAWS)
+    assert scipy.stats.kstest(drawn["effect_sd"] / spread, "halfnorm").pvalue > 1e-3
+    # E[effect^2] = E[sd^2] = spread^2; the fourth moment of a product of normals is 9.
+    mean_square = (drawn["effect"][:, 0] ** 2).mean()
+    assert abs(mean_square / spread**2 - 1) < 5 * np.sqrt(8 / DRAWS)
+
+
+def vectors(comparisons):
+    return effects_model(comparisons, spread=jnp.array([1.0, 3.0, 0.5]), over="taste", labels=["u", "v", "w"])
+
+
+def test_correlations_of_vectors_are_lkj():
+    drawn = prior(vectors, answers(rows=4), DRAWS)
+    correlation = drawn["effect_correlation"]
+    np.testing.assert_allclose(correlation, np.swapaxes(correlation, 1, 2), atol=1e-6)
+    np.testing.assert_allclose(np.diagonal(correlation, axis1=1, axis2=2), 1, atol=1e-5)
+    for i, j in ((0, 1), (0, 2), (1, 2)):  # marginally Beta(concentration + (d - 2) / 2) on (-1, 1)
+        marginal = scipy.stats.beta(2.5, 2.5, loc=-1, scale=2)
+        assert scipy.stats.kstest(correlation[:, i, j], marginal.cdf).pvalue > 1e-3
+    for index, spread in enumerate((1.0, 3.0, 0.5)):
+        assert scipy.stats.kstest(drawn["effect_sd"][:, index] / spread, "halfnorm").pvalue > 1e-3
+
+
+def test_vectors_have_the_covariance_they_say():
+    data, size = answers(rows=4), 20_000
+    crowd = data.replace(annotators=bp.Annotators({}, size))
+    crowd = with_answers(crowd, jnp.zeros(size))
+    sd = jnp.array([1.0, 3.0, 0.5])
+    correlation = np.array([[1, 0.6, -0.3], [0.6, 1, 0.2], [-0.3, 0.2, 1]])
+    values = {
+        "effect_sd": sd,
+        "_effect_correlation": jnp.asarray(np.linalg.cholesky(correlation), jnp.float32),
+    }
+    model = handlers.substitute(handlers.seed(vectors, jax.random.key(0)), data=values)
+    effect = np.asarray(handlers.trace(model).get_trace(crowd)["effect"]["value"], np.float64)
+    assert effect.shape == (size, 3)
+    found = np.corrcoef(effect.T)
+    np.testing.assert_array_less(np.abs(found - correlation), 5 / np.sqrt(size) + 1e-6)
+    np.testing.assert_allclose(effect.std(0), sd, rtol=5 / np.sqrt(2 * size))
+
+
+def test_dimensions_and_labels():
+    sites = sites_of(vectors, answers())
+    assert sites["effect"].dims == ("annotator", "taste") and sites["effect"].shape == (ANNOTATORS, 3)
+    assert sites["effect_sd"].dims == ("taste",) and sites["effect_sd"].coords["taste"] == ("u", "v", "w")
+    assert sites["effect_correlation"].dims == ("taste", "taste_other")
+    assert [name for name, site in sites.items() if site.latent and site.annotator_axis == 0] == ["_effect"]
+
+
+def test_a_vector_of_one_has_no_correlation():
+    sites = sites_of(lambda c: effects_model(c, over="taste", labels=["u"]), answers())
+    assert "effect_correlation" not in sites and sites["effect"].shape == (ANNOTATORS, 1)
+
+
+def test_annotators_who_answered_nothing_have_effects():
+    """An annotator of the table without an answer has the population's distribution."""
+    data = answers(rows=3, seed=1)
+    silent = np.flatnonzero(np.asarray(data.design.annotator_answers) == 0)
+    assert len(silent) > 0
+    drawn = prior(effects_model, data, DRAWS)
+    standard = drawn["effect"][:, silent[0]] / drawn["effect_sd"]
+    assert scipy.stats.kstest(standard, "norm").pvalue > 1e-3
+
+
+def test_answers_without_annotators_are_refused():
+    with pytest.raises(ValueError, match=r"needs to know who answered.*annotator="):
+        sites_of(effects_model, answers(annotators=False))
+
+
+def test_a_vector_needs_to_know_its_length():
+    with pytest.raises(ValueError, match="labels, or one spread for each element"):
+        sites_of(lambda c: effects_model(c, over="taste"), answers())
