@@ -1,0 +1,421 @@
+"""Pictures draw the numbers they were given, where they were told to."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from matplotlib.collections import LineCollection, PathCollection, PolyCollection
+
+import bayespref as bp
+from bayespref import plots
+
+TASTES = ["price", "time"]
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def make_fit(items=5, people=12, *, long=False, only=None):
+    rng = np.random.default_rng(0)
+    reward = rng.normal(size=items) + rng.normal(size=(2, 50, items)) * 0.4
+    log_density = reward - np.log(np.exp(reward).sum(-1, keepdims=True))
+    suffix = " of a rather long name that goes on, number {}" if long else " {}"
+    draw = ("chain", "draw")
+    variables = {
+        "log_density": ((*draw, "item"), log_density),
+        "coefficient": ((*draw, "feature"), rng.normal(size=(2, 50, 2))),
+        "lapse": (draw, rng.beta(1, 9, size=(2, 50))),
+        "log_rationality": (
+            (*draw, "annotator"),
+            rng.normal(size=people) + 0.2 * rng.normal(size=(2, 50, people)),
+        ),
+        "log_rationality_sd": (draw, 0.5 + 0.1 * rng.random((2, 50))),
+        "taste": ((*draw, "annotator", "taste_feature"), rng.normal(size=(2, 50, people, 2))),
+        "taste_sd": ((*draw, "taste_feature"), 0.5 + rng.random((2, 50, 2))),
+        "taste_correlation": (
+            (*draw, "taste_feature", "taste_feature_other"),
+            np.broadcast_to([[1, 0.3], [0.3, 1]], (2, 50, 2, 2)),
+        ),
+        "cube": ((*draw, "x", "y", "z"), np.zeros((2, 50, 1, 1, 1))),
+    }
+    coords = {
+        "item": [("item" + suffix).format(i) for i in range(items)],
+        "annotator": [("reader" + suffix).format(i) for i in range(people)],
+        "feature": TASTES,
+        "taste_feature": TASTES,
+        "taste_feature_other": TASTES,
+    }
+    posterior = xr.Dataset(variables, coords=coords)
+    return xr.DataTree.from_dict({"posterior": posterior if only is None else posterior[list(only)]})
+
+
+def make_replicated(probability, *, draws=100, seed=0, observed_probability=None):
+    """Answers of a model that is right, unless what is observed has other probabilities."""
+    rng = np.random.default_rng(seed)
+    probability = np.asarray(probability)
+    truth = probability if observed_probability is None else np.asarray(observed_probability)
+
+    def answers(p, size):
+        uniform = rng.random((size, len(p), 1))
+        return (uniform > p.cumsum(1)).sum(-1).clip(0, p.shape[1] - 1)
+
+    return xr.DataTree.from_dict(
+        {
+            "posterior_predictive": xr.Dataset(
+                {"outcome": (("chain", "draw", "answer"), answers(probability, draws)[None])}
+            ),
+            "observed_data": xr.Dataset({"outcome": ("answer", answers(truth, 1)[0])}),
+        }
+    )
+
+
+def pairs(share):
+    return np.stack([1 - share, share], 1)
+
+
+def make_table(models=3):
+    return pd.DataFrame(
+        {
+            "elpd_diff": -5.0 * np.arange(models),
+            "dse": 1.0 + np.arange(models),
+            "unit": "annotator",
+        },
+        index=[f"model {i}" for i in range(models)],
+    )
+
+
+UNIFORM = np.linspace(0.02, 0.98, 300)
+PICTURES = {
+    "forest": lambda **at: plots.forest(make_fit(), **at),
+    "forest of a matrix": lambda **at: plots.forest(make_fit(), name="taste_correlation", **at),
+    "forest of 200": lambda **at: plots.forest(make_fit(items=200, long=True), **at),
+    "superiority": lambda **at: plots.win_matrix(bp.superiority(make_fit(long=True)), **at),
+    "superiority of 60": lambda **at: plots.win_matrix(bp.superiority(make_fit(items=60)), **at),
+    "win probability of 2": lambda **at: plots.win_matrix(
+        bp.superiority(make_fit(items=2)).rename("win"), **at
+    ),
+    "calibration of two": lambda **at: plots.calibration(make_replicated(pairs(UNIFORM)), **at),
+    "calibration of three": lambda **at: plots.calibration(
+        make_replicated(np.random.default_rng(1).dirichlet([1, 1, 1], 200)), **at
+    ),
+    "annotators": lambda **at: plots.annotators(make_fit(), name="log_rationality", **at),
+    "annotators, 300": lambda **at: plots.annotators(make_fit(people=300), name="log_rationality", **at),
+    "annotators' vectors": lambda **at: plots.annotators(make_fit(), name="taste", **at),
+    "comparison": lambda **at: plots.comparison(make_table(), **at),
+}
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_draws_on_the_axes_given_and_leaves_the_rest_alone(picture):
+    settings = dict(matplotlib.rcParams)
+    _, (left, right) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
+    assert PICTURES[picture](ax=right) is right
+    assert plt.get_fignums() == [1] and right.has_data() and not left.has_data()
+    assert dict(matplotlib.rcParams) == settings
+    right.figure.canvas.draw()
+
+
+def seen(axis):
+    """Labels of the ticks within view: matplotlib keeps some beyond it, undrawn."""
+    low, high = sorted(axis.get_view_interval())
+    return [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_makes_one_figure_whose_text_fits(picture):
+    ax = PICTURES[picture]()
+    assert len(plt.get_fignums()) == 1 and ax.figure.axes[0] is ax
+    ax.figure.canvas.draw()
+    assert ax.get_xlabel() or ax.images
+    canvas, bars = ax.figure.bbox, [bar.yaxis.label for bar in ax.child_axes]
+    for texts in (seen(ax.xaxis), seen(ax.yaxis), [ax.xaxis.label], ax.texts, bars):
+        boxes = [text.get_window_extent() for text in texts if text.get_text() and text.get_visible()]
+        for box in boxes:
+            assert box.x0 >= canvas.x0 - 1 and box.x1 <= canvas.x1 + 1
+            assert box.y0 >= canvas.y0 - 1 and box.y1 <= canvas.y1 + 1
+        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
+
+
+def test_every_picture_is_under_contract():
+    drawn = " ".join(PICTURES).replace("superiority", "win_matrix")
+    assert all(name in drawn for name in plots.__all__)
+
+
+def test_a_figure_of_figures():
+    fig = plt.figure(figsize=(10, 4), layout="constrained")
+    ax = fig.subfigures(1, 2)[0].subplots()
+    assert plots.forest(make_fit(), ax=ax) is ax
+
+
+def dots(ax):
+    (line,) = [line for line in ax.lines if line.get_marker() == "o"]
+    return np.asarray(line.get_xdata()), [label.get_text() for label in ax.get_yticklabels()]
+
+
+def segments(ax, label):
+    (lines,) = [x for x in ax.collections if isinstance(x, LineCollection) and x.get_label() == label]
+    return np.array([[segment[0, 0], segment[1, 0]] for segment in lines.get_segments()])
+
+
+def test_forest_draws_centred_worths_in_order():
+    fit = make_fit()
+    table = bp.ranking(fit, prob=0.8)
+    ax = plots.forest(fit, prob=0.8)
+    means, labels = dots(ax)
+    assert labels == list(table.index)
+    np.testing.assert_allclose(means, table["worth"])
+    np.testing.assert_allclose(segments(ax, "80 %"), table[["lower", "upper"]])
+    np.testing.assert_allclose(segments(ax, "50 %"), bp.ranking(fit, prob=0.5)[["lower", "upper"]])
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]
+    assert "log-odds" in ax.get_xlabel() and "50 % and 80 % equal-tailed" in ax.get_xlabel()
+
+
+def test_forest_relative_to_an_anchor():
+    fit = make_fit()
+    table = bp.ranking(fit, anchor="item 2")
+    ax = plots.forest(fit, anchor="item 2")
+    means, labels = dots(ax)
+    np.testing.assert_allclose(means, table["worth"])
+    assert means[labels.index("item 2")] == 0 and "relative to item 2" in ax.get_xlabel()
+
+
+def test_forest_draws_what_is_no_worth_as_it_is():
+    fit = make_fit()
+    means, labels = dots(plots.forest(fit, name="coefficient", order=False))
+    np.testing.assert_allclose(means, fit["posterior"]["coefficient"].mean(("chain", "draw")))
+    assert labels == TASTES
+    ax = plots.forest(fit, name="lapse", unit="probability")
+    np.testing.assert_allclose(dots(ax)[0], fit["posterior"]["lapse"].mean())
+    assert ax.get_xlabel().startswith("lapse (probability)\n")
+
+
+def test_forest_draws_a_pair_of_a_matrix_once():
+    means, labels = dots(plots.forest(make_fit(), name="taste_correlation"))
+    np.testing.assert_allclose(means, [0.3])
+    assert labels == ["price, time"]
+    means, labels = dots(plots.forest(make_fit(people=2), name="taste", order=False))
+    assert labels == ["reader 0, price", "reader 0, time", "reader 1, price", "reader 1, time"]
+
+
+def test_long_labels_keep_both_ends():
+    labels = dots(plots.forest(make_fit(long=True)))[1]
+    assert len({*labels}) == 5 and all(len(label) <= 28 and "…" in label for label in labels)
+
+
+def test_matrix_is_drawn_in_order_of_strength():
+    matrix = bp.superiority(make_fit())
+    ax = plots.win_matrix(matrix)
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == list(matrix["item"].values[np.argsort(-matrix.mean("item_other").values)])
+    assert labels == [label.get_text() for label in ax.get_xticklabels()]
+    expected = matrix.sel(item=labels, item_other=labels).values
+    (image,) = ax.images
+    np.testing.assert_array_equal(np.ma.filled(image.get_array(), np.nan), expected)
+    assert image.get_clim() == (0, 1)
+    written = {(int(y), int(x)): text.get_text() for text in ax.texts for x, y in [text.get_position()]}
+    assert set(written) == {(i, j) for i in range(5) for j in range(5) if i != j}
+    for place, text in written.items():
+        shown = {"<.01": 0.0, ">.99": 1.0}.get(text)
+        assert expected[place] == pytest.approx(float(text) if shown is None else shown, abs=0.0051)
+
+
+@pytest.mark.parametrize(("name", "says"), [("p_better", "is better than"), ("win", "wins the next answer")])
+def test_matrix_says_which_probability_it_is(name, says):
+    ax = plots.win_matrix(bp.superiority(make_fit()).rename(name))
+    bar = ax.child_axes[0]
+    assert says in bar.get_ylabel().replace("\n", " ")
+
+
+def test_matrix_aligns_columns_by_label():
+    matrix = bp.superiority(make_fit())
+    (image,) = plots.win_matrix(matrix).images
+    shuffled = matrix.isel(item_other=[3, 1, 0, 4, 2]).T
+    (same,) = plots.win_matrix(shuffled).images
+    np.testing.assert_array_equal(image.get_array(), same.get_array())
+
+
+def curve(ax, label):
+    (line,) = [line for line in ax.lines if line.get_label() == label]
+    return np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+
+
+def band(ax, index=0):
+    """Places and edges of a filled band."""
+    polygons = [x for x in ax.collections if isinstance(x, PolyCollection)]
+    vertices = polygons[index].get_paths()[0].vertices
+    n = (len(vertices) - 3) // 2
+    lower, upper = vertices[1 : n + 1], vertices[n + 2 : -1][::-1]
+    np.testing.assert_array_equal(lower[:, 0], upper[:, 0])
+    return lower[:, 0], lower[:, 1], upper[:, 1]
+
+
+def test_calibration_of_a_model_that_is_right():
+    replicated = make_replicated(pairs(np.linspace(0.02, 0.98, 1000)))
+    ax = plots.calibration(replicated, prob=0.99)
+    predicted, share = curve(ax, "observed")
+    draws = replicated["posterior_predictive"]["outcome"].values[0]
+    np.testing.assert_allclose(predicted, np.sort(draws.mean(0)))
+    assert (np.diff(share) >= 0).all()
+    assert share.mean() == pytest.approx(replicated["observed_data"]["outcome"].values.mean())
+    place, lower, upper = band(ax)
+    inner = (place > 0.1) & (place < 0.9)
+    assert ((lower <= place) & (place <= upper))[inner].all()
+    assert ((lower <= share) & (share <= upper)).mean() > 0.95
+
+
+def test_calibration_of_a_model_that_is_too_sure():
+    said = np.repeat([0.05, 0.95], 200)
+    replicated = make_replicated(pairs(said), observed_probability=pairs(np.repeat([0.3, 0.7], 200)))
+    ax = plots.calibration(replicated)
+    _, share = curve(ax, "observed")
+    _, lower, upper = band(ax)
+    assert ((share < lower) | (share > upper)).mean() > 0.8
+
+
+@pytest.mark.slow
+def test_calibration_with_few_different_predictions_keeps_its_level():
+    outside = []
+    for seed in range(100):
+        ax = plots.calibration(make_replicated(pairs(np.repeat([0.3, 0.5], 400)), seed=seed))
+        _, share = curve(ax, "observed")
+        _, lower, upper = band(ax)
+        outside.append(((share < lower) | (share > upper)).mean())
+        plt.close("all")
+    assert np.mean(outside) == pytest.approx(0.11, abs=0.06)
+
+
+def test_calibration_draws_each_of_several_outcomes_against_the_rest():
+    replicated = make_replicated(np.random.default_rng(1).dirichlet([1, 1, 1], 200))
+    ax = plots.calibration(replicated)
+    observed = replicated["observed_data"]["outcome"].values
+    for outcome in range(3):
+        assert curve(ax, f"outcome {outcome}")[1].mean() == pytest.approx((observed == outcome).mean())
+    alone = plots.calibration(replicated, outcome=2)
+    np.testing.assert_array_equal(curve(alone, "observed")[1], curve(ax, "outcome 2")[1])
+    assert "outcome 2" in alone.get_xlabel()
+
+
+def test_equal_predictions_are_one_point():
+    replicated = make_replicated(pairs(np.full(60, 0.5)), draws=20)
+    replicated["posterior_predictive"]["outcome"].values[:] = np.arange(20)[None, :, None] % 2
+    replicated["observed_data"]["outcome"].values[:] = np.repeat([0, 1], 30)
+    predicted, share = curve(plots.calibration(replicated), "observed")
+    assert {*predicted} == {0.5} and {*share} == {0.5}
+
+
+def test_annotators_are_sorted_with_their_intervals():
+    fit = make_fit()
+    draws = fit["posterior"]["log_rationality"].stack(sample=("chain", "draw"))
+    ax = plots.annotators(fit, name="log_rationality", prob=0.8)
+    means, labels = dots(ax)
+    assert (np.diff(means) <= 0).all()
+    np.testing.assert_allclose(means, draws.mean("sample").sel(annotator=labels))
+    expected = draws.quantile([0.1, 0.9], "sample").sel(annotator=labels).T
+    np.testing.assert_allclose(segments(ax, "80 %"), expected)
+    (shade,) = ax.patches
+    sd = float(fit["posterior"]["log_rationality_sd"].mean())
+    assert (shade.get_x(), shade.get_width()) == pytest.approx((-sd, 2 * sd))
+
+
+def test_many_annotators_are_counted_instead_of_labelled():
+    ax = plots.annotators(make_fit(people=300), name="log_rationality")
+    assert ax.get_ylabel() == "300 annotators, sorted" and len(ax.get_yticks()) == 0
+
+
+@pytest.mark.parametrize("standardise", [False, True])
+def test_vectors_of_effects_are_strips(standardise):
+    fit = make_fit()
+    posterior = fit["posterior"].to_dataset().mean(("chain", "draw"))
+    unit = posterior["taste_sd"] if standardise else xr.ones_like(posterior["taste_sd"])
+    ax = plots.annotators(fit, name="taste", standardise=standardise)
+    strips = [x.get_offsets() for x in ax.collections if isinstance(x, PathCollection)]
+    expected = (posterior["taste"] / unit).values.T
+    for place, (strip, values) in enumerate(zip(strips, expected, strict=True)):
+        np.testing.assert_allclose(np.asarray(strip)[:, 0], values)
+        assert np.abs(np.asarray(strip)[:, 1] - place).max() < 0.5
+    (bars,) = [x for x in ax.collections if isinstance(x, LineCollection)]
+    ends = np.array([segment[:, 0] for segment in bars.get_segments()])
+    np.testing.assert_allclose(ends[:, 1], posterior["taste_sd"] / unit)
+    assert ("population standard deviations" in ax.get_xlabel()) == standardise
+
+
+def test_the_only_effect_needs_no_name_and_a_population_is_optional():
+    ax = plots.annotators(make_fit(only=["log_rationality"]))
+    assert ax.get_xlabel().startswith("log_rationality") and not ax.patches
+    ax = plots.annotators(make_fit(only=["taste"]))
+    assert "population" not in ax.get_xlabel()
+
+
+def test_comparison_draws_differences_best_first():
+    table = make_table()
+    ax = plots.comparison(table.iloc[::-1])
+    means, labels = dots(ax)
+    assert labels == list(table.index)
+    np.testing.assert_array_equal(means, table["elpd_diff"])
+    for times in (1, 2):
+        expected = np.stack([table["elpd_diff"] + sign * times * table["dse"] for sign in (-1, 1)], 1)
+        np.testing.assert_array_equal(segments(ax, f"±{times} SE"), expected)
+    assert "by annotator: all answers of a new annotator" in ax.get_xlabel()
+
+
+FIT = make_fit()
+MATRIX = bp.superiority(FIT)
+REFUSED = {
+    "no fit": (lambda: plots.forest(MATRIX), "takes a fit"),
+    "no such quantity": (
+        lambda: plots.forest(FIT, name="worth"),
+        "name is a quantity .*'worth'.*log_density",
+    ),
+    "anchor unknown": (lambda: plots.forest(FIT, anchor="z"), "anchor is an item .*'z'.*item 0"),
+    "anchor without items": (lambda: plots.forest(FIT, name="lapse", anchor="item 0"), "quantities by item"),
+    "forest probability": (lambda: plots.forest(FIT, prob=0.4), "between 0.5 and 1; got 0.4"),
+    "three dimensions": (lambda: plots.forest(FIT, name="cube"), "at most two dimensions"),
+    "matrix dims": (lambda: plots.win_matrix(MATRIX.rename(item="a")), r"\(item, item_other\)"),
+    "matrix kind": (lambda: plots.win_matrix(MATRIX.values), "got a ndarray"),
+    "matrix name": (lambda: plots.win_matrix(MATRIX.rename("tie")), "which probability .*'tie'"),
+    "matrix items": (lambda: plots.win_matrix(MATRIX.isel(item=slice(3))), "the same items"),
+    "matrix values": (lambda: plots.win_matrix(2 * MATRIX), r"\[0, 1\]; got"),
+    "matrix empty": (lambda: plots.win_matrix(MATRIX * np.nan), r"\[0, 1\]; got none"),
+    "not replicated": (lambda: plots.calibration(FIT), "replicated and observed"),
+    "few replicates": (
+        lambda: plots.calibration(make_replicated(pairs(UNIFORM), draws=5)),
+        "at least 20 rep",
+    ),
+    "one outcome": (lambda: plots.calibration(make_replicated(np.ones((5, 1)))), "two outcomes"),
+    "many outcomes": (
+        lambda: plots.calibration(make_replicated(np.full((99, 9), 1 / 9))),
+        "at most 6 .*outcome=",
+    ),
+    "outcome unknown": (
+        lambda: plots.calibration(make_replicated(pairs(UNIFORM)), outcome=7),
+        "one of .*got 7",
+    ),
+    "calibration probability": (lambda: plots.calibration(make_replicated(pairs(UNIFORM)), prob=1), "got 1"),
+    "effect not named": (lambda: plots.annotators(FIT), r"which effect .*'log_rationality', 'taste'"),
+    "effect unknown": (lambda: plots.annotators(FIT, name="lapse"), "one of .*'lapse'"),
+    "no effects": (lambda: plots.annotators(make_fit(only=["lapse"])), "only .'lapse'.*by_annotator"),
+    "no population": (
+        lambda: plots.annotators(make_fit(only=["taste"]), standardise=True),
+        "standardising takes .*taste_sd",
+    ),
+    "no table": (lambda: plots.comparison({}), "got a dict"),
+    "another table": (lambda: plots.comparison(make_table().drop(columns="dse")), r"without \['dse'\]"),
+    "one fit": (lambda: plots.comparison(make_table(1)), "at least two"),
+    "infinite": (lambda: plots.comparison(make_table().replace(-10.0, -np.inf)), "finite"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refuses(case):
+    call, match = REFUSED[case]
+    with pytest.raises(ValueError, match=match):
+        call()
+    assert not plt.get_fignums()
