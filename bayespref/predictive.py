@@ -12,9 +12,9 @@ from jax import Array
 from numpyro import handlers
 
 from bayespref.comparisons import Annotators, Comparisons, Items, refuse
+from bayespref.design import with_design
 from bayespref.inference.fit import check_same_model, data_of, latent_of
 from bayespref.inference.program import Model, Site, Values, run, sites_of
-from bayespref.validation import with_design
 
 CHUNK = 64
 
@@ -50,7 +50,12 @@ def simulate(
         sampled = sorted(name for name, site in sites.items() if site.latent)
         raise refuse(f"parameters are sampled sites of the model, {sampled}", f"{unknown}")
     values = {name: jnp.asarray(value) for name, value in given.items()}
-    outcome = run(model, blank, values, key)["outcome"]["value"]
+
+    @jax.jit
+    def draw(blank: Comparisons, values: Values, key: Array) -> Array:
+        return run(model, blank, values, key)["outcome"]["value"]
+
+    outcome = draw(blank, values, key)
     host = np.asarray(outcome)
     drawn = blank.replace(
         outcome=outcome,
@@ -71,7 +76,8 @@ def predict(
 
     Args:
         key: a `jax.random.key`, for new annotators' effects.
-        model: the model that made the fit. fit: the fit.
+        model: the model that made the fit.
+        fit: what an inference function returned.
         new: what is shown, to whom; its outcomes are ignored.
         prob: probability of the equal-tailed intervals.
 
@@ -158,8 +164,7 @@ def _aligned(model: Model, fit: xr.DataTree, new: Comparisons) -> Comparisons:
         answers = jnp.concatenate([answers, jnp.zeros(len(strangers))])
     seen = jnp.concatenate([known.design.item_answers, jnp.zeros(len(unseen))])
     aligned = aligned.replace(design=known.design._replace(item_answers=seen, annotator_answers=answers))
-    if unseen:
-        _check_unseen(model, fit, aligned, unseen)
+    _check_latents(model, fit, aligned, unseen)
     return aligned
 
 
@@ -198,11 +203,19 @@ def _union(known, new, kind, what: str):
     return table, np.array([place[label] for label in new.labels]), unseen
 
 
-def _check_unseen(model: Model, fit: xr.DataTree, aligned: Comparisons, unseen: list[str]) -> None:
-    """Unseen items are predictable only where no latent grows with the item table."""
+def _check_latents(model: Model, fit: xr.DataTree, aligned: Comparisons, unseen: list[str]) -> None:
+    """The model samples the same for the new rows; unseen items only where no latent grows with the table."""
     latent = latent_of(fit)
-    for name, site in sites_of(model, aligned).items():
-        if site.latent and site.annotator_axis is None and site.shape != latent[name].shape[1:]:
+    sites = {name: site for name, site in sites_of(model, aligned).items() if site.latent}
+    if set(sites) != set(latent):
+        raise refuse(
+            f"new rows have the columns that {fit.attrs.get('model')!r} was fitted with, so that it samples "
+            f"{sorted(latent)}",
+            f"rows for which it samples {sorted(sites)}",
+            remedy="Give them the same features of items or of what is shown.",
+        )
+    for name, site in sites.items():
+        if site.annotator_axis is None and site.shape != latent[name].shape[1:]:
             raise refuse(
                 "new rows show items that the fit has seen, or items with the features its reward uses",
                 f"unseen items {unseen[:5]}",
@@ -216,21 +229,25 @@ def posterior_predictive(
     """Replicated answers y_rep ~ p(y | parameters), for ArviZ's checks (`az.plot_ppc_pava`, ...).
 
     Counted rows are repeated, one draw for each answer. Tables of more than `answers` answers are
-    represented by a random sample of that many, as the attribute `answers` states.
+    represented by a random sample of that many.
 
     Args:
-        key: a `jax.random.key`. model: the model that made the fit. fit: the fit.
-        draws: posterior draws used. answers: answers replicated at most.
+        key: a `jax.random.key`.
+        model: the model that made the fit.
+        fit: what an inference function returned.
+        draws: posterior draws used.
+        answers: answers replicated at most.
 
     Returns:
-        A DataTree with groups posterior_predictive and observed_data, `outcome` over dimension `answer`,
-        and `probability` of the observed data's outcomes in constant_data.
+        A DataTree with groups posterior_predictive and observed_data, `outcome` over dimension `answer`;
+        attributes `answers` and `of_answers` say how many of how many answers it stands for.
 
     Example:
         >>> az.plot_ppc_pava(posterior_predictive(key, bradley_terry, fit))  # doctest: +SKIP
     """
     check_same_model(model, fit)
     comparisons = data_of(fit)
+    total_answers = comparisons.answers
     sample_key, draw_key = jax.random.split(key)
     if comparisons.answers > answers:
         rng = np.random.default_rng(np.asarray(jax.random.bits(sample_key, (4,))))
@@ -254,13 +271,14 @@ def posterior_predictive(
 
     blank = expanded.replace(outcome=None, has_ties=False, has_none=False)
     replicated = np.asarray(replicate(blank, latent, jax.random.split(draw_key, total)))
-    return xr.DataTree.from_dict(
+    tree = xr.DataTree.from_dict(
         {
             "posterior_predictive": xr.Dataset({"outcome": (("chain", "draw", "answer"), replicated[None])}),
             "observed_data": xr.Dataset({"outcome": ("answer", np.asarray(expanded.outcome))}),
-        },
-        name=f"{len(expanded)} of {data_of(fit).answers} answers",
+        }
     )
+    tree.attrs.update(answers=len(expanded), of_answers=total_answers)
+    return tree
 
 
 def pairs_of(fit: xr.DataTree) -> Comparisons:

@@ -105,7 +105,8 @@ def superiority(fit: xr.DataTree, *, name: str = "log_density") -> xr.DataArray:
     Not the probability that A wins the next answer: that is `win_probability`.
 
     Args:
-        fit: a fit whose reward is over items. name: the log-density site.
+        fit: a fit whose reward is over items.
+        name: the log-density site.
 
     Raises:
         ValueError: for a fit without worths, or more than 500 items.
@@ -133,7 +134,9 @@ def win_probability(key: Array, model: Model, fit: xr.DataTree) -> xr.Dataset:
     differ. Not the probability that A is better: that is `superiority`.
 
     Args:
-        key: a `jax.random.key`. model: the model that made the fit. fit: the fit.
+        key: a `jax.random.key`.
+        model: the model that made the fit.
+        fit: what an inference function returned.
 
     Returns:
         A dataset: `win`, and `tie` for models with ties.
@@ -144,9 +147,9 @@ def win_probability(key: Array, model: Model, fit: xr.DataTree) -> xr.Dataset:
     Example:
         >>> win_probability(jax.random.key(0), davidson, fit)["tie"]  # doctest: +SKIP
     """
+    _check_size(fit["constant_data"].sizes["item"])
     pairs = pairs_of(fit)
     m, labels = pairs.items.size, pairs.items.labels
-    _check_size(m)
     predicted = predict(key, model, fit, pairs)["probability"].values
     first, second = np.asarray(pairs.shown).T
     chosen = np.full((2, m, m), np.nan)

@@ -24,6 +24,11 @@ def mixed_logit(comparisons, *, common=(), scale=1.0, spread=1.0):
     if unknown := set(common) - set(names):
         raise ValueError(f"common names attributes among {names}; got {sorted(unknown)}.")
     varying = np.array([index for index, name in enumerate(names) if name not in common])
+    if not len(varying):
+        raise ValueError(
+            "mixed logit has at least one attribute that annotators weigh differently; got attributes "
+            f"{names}, common {common}. Read attributes, or fit conditional_logit."
+        )
     utility = rewards.from_columns(comparisons, scale=scale)
     unit = comparisons.design.feature_scale[varying]
     taste = populations.by_annotator(

@@ -10,6 +10,7 @@ from numpyro import handlers
 
 import bayespref as bp
 from bayespref import choices, rewards
+from bayespref.design import with_design
 from bayespref.inference.minibatch import minibatch
 from bayespref.inference.program import run, sites_of
 
@@ -161,8 +162,6 @@ def test_units_of_features_do_not_matter(where):
         scaled = {"items": table}
     else:
         scaled = {"shown_columns": {"features": data.shown_columns["features"] * factor}}
-    from bayespref.validation import with_design
-
     scaled = with_design(data.replace(**scaled))
     values = one_draw(from_features, data)
     before, after = at(from_features, data, values), at(from_features, scaled, values)
@@ -171,8 +170,6 @@ def test_units_of_features_do_not_matter(where):
 
 
 def test_a_constant_added_to_a_feature_does_not_matter():
-    from bayespref.validation import with_design
-
     data = answers(features="shown")
     moved = with_design(data.replace(shown_columns={"features": data.shown_columns["features"] + 8.0}))
     values = one_draw(from_features, data)

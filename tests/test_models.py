@@ -1,0 +1,249 @@
+"""The gallery: every file of `models/` keeps one contract; what only one of them has stands below."""
+
+import ast
+import functools
+import importlib
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import (
+    ANNOTATORS,
+    EPS,
+    ITEMS,
+    ROOT,
+    answers,
+    one_draw,
+    outcome_log_probs,
+    prior,
+    without_outcomes,
+)
+from numpyro.infer.util import log_density
+
+import bayespref as bp
+from bayespref import models
+from bayespref.inference.program import sites_of
+
+FILES = sorted(path for path in (ROOT / "models").glob("*.py") if path.stem != "__init__")
+DATA = answers(features="shown")
+"""Names, annotators, features of what was shown, order recorded: every model can be fitted to these."""
+
+
+def model_of(path):
+    return getattr(importlib.import_module(f"bayespref.models.{path.stem}"), path.stem)
+
+
+gallery = pytest.mark.parametrize(
+    "model", [model_of(path) for path in FILES], ids=[path.stem for path in FILES]
+)
+
+
+@functools.cache
+def joint(model):
+    """log p(values) + log p(answers | values) and its gradient, compiled once for all data of one shape."""
+
+    def value(values, data):
+        return log_density(model, (data,), {}, values)[0]
+
+    return jax.jit(jax.value_and_grad(value))
+
+
+def test_the_gallery_is_exported():
+    assert len(FILES) >= 8
+    assert sorted(models.__all__) == [path.stem for path in FILES]
+
+
+@pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
+def test_a_file_is_short_and_says_what_it_declares(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 60
+    tree = ast.parse(text)
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    public = [node.name for node in functions if not node.name.startswith("_")]
+    assert public == [path.stem]
+    assert ast.get_docstring(tree) and "Args:" in ast.get_docstring(functions[-1])
+    arguments = functions[-1].args
+    assert [argument.arg for argument in arguments.args] == ["comparisons"]
+    assert all(default is not None for default in arguments.kw_defaults)
+    assert not arguments.vararg and not arguments.kwarg
+    for option in arguments.kwonlyargs:
+        assert f"{option.arg}:" in ast.get_docstring(functions[-1])
+
+
+@gallery
+def test_the_same_sites_with_and_without_outcomes(model):
+    sites = sites_of(model, DATA)
+    assert sites == sites_of(model, without_outcomes(DATA))
+    for site in sites.values():
+        if site.documented:
+            assert "/" not in site.name
+            assert not any("_dim_" in dim for dim in site.dims), site
+
+
+@gallery
+def test_it_fits_what_it_simulates(model):
+    simulated = bp.simulate(jax.random.key(1), model, without_outcomes(DATA))
+    assert simulated.outcome.shape == DATA.outcome.shape
+    assert set(np.unique(simulated.outcome)) <= {0, 1, 2}
+    value, slope = joint(model)(one_draw(model, DATA), simulated)
+    assert np.isfinite(value)
+    for name, part in slope.items():
+        assert np.isfinite(part).all(), name
+
+
+def relabelled_items(data, values):
+    old = np.array([3, 0, 4, 1, 2])
+    new = jnp.asarray(np.argsort(old))
+    design = data.design._replace(item_answers=data.design.item_answers[old])
+    return data.replace(shown=new[data.shown], design=design), along(values, ITEMS, old)
+
+
+def relabelled_annotators(data, values):
+    old = np.array([2, 3, 1, 0])
+    new = jnp.asarray(np.argsort(old))
+    design = data.design._replace(annotator_answers=data.design.annotator_answers[old])
+    return data.replace(annotator=new[data.annotator], design=design), along(values, ANNOTATORS, old)
+
+
+def swapped_columns(data, values):
+    """Sides swapped: what was second is first, and an advantage of the first is one of the second."""
+    columns = {name: value[:, ::-1] for name, value in data.shown_columns.items()}
+    outcome = jnp.where(data.outcome < 2, 1 - data.outcome, data.outcome)
+    swapped = data.replace(shown=data.shown[:, ::-1], outcome=outcome, shown_columns=columns)
+    return swapped, {name: -value if name == "position" else value for name, value in values.items()}
+
+
+def reordered_rows(data, values):
+    order = np.random.default_rng(5).permutation(len(data))
+    columns = {name: value[order] for name, value in data.shown_columns.items()}
+    parts = {
+        name: getattr(data, name)[order] for name in ("shown", "outcome", "count", "weight", "annotator")
+    }
+    return data.replace(**parts, shown_columns=columns), values
+
+
+def along(values, size, order):
+    """Values with every axis of that size put in order; sizes of items, annotators, features differ."""
+    moved = {}
+    for name, value in values.items():
+        for axis in [axis for axis, length in enumerate(value.shape) if length == size]:
+            value = jnp.take(value, order, axis)
+        moved[name] = value
+    return moved
+
+
+@gallery
+@pytest.mark.parametrize(
+    "symmetry",
+    [relabelled_items, relabelled_annotators, swapped_columns, reordered_rows],
+    ids=lambda f: f.__name__,
+)
+def test_symmetries_of_the_log_posterior(model, symmetry):
+    values = one_draw(model, DATA)
+    moved, moved_values = symmetry(DATA, values)
+    before, slope = joint(model)(values, DATA)
+    after, _ = joint(model)(moved_values, moved)
+    # Sums of the same terms in another order: at most one rounding of the total for each of the rows.
+    assert abs(float(after - before)) <= len(DATA) * EPS * abs(float(before)) / 4
+    assert any(np.abs(part).max() > 0.1 for part in slope.values())  # the values do matter
+
+
+@gallery
+def test_a_constant_added_to_worths_changes_no_answer(model):
+    values = one_draw(model, DATA)
+    worths = [name for name in ("_log_density", "_constant") if name in values]
+    assert len(worths) == 1
+    (name,) = worths
+    assert abs(float(values[name].sum())) < 16 * EPS  # worths sum to zero, so the constant is not free
+    moved = values | {name: values[name] + 2.0}
+    probabilities = [np.exp(outcome_log_probs(model, DATA, at)) for at in (values, moved)]
+    np.testing.assert_allclose(*probabilities, atol=64 * EPS)
+
+
+def options(model):
+    return [name for name in inspect.signature(model).parameters if name != "comparisons"]
+
+
+def test_scales_of_the_prior_are_options():
+    for path in FILES:
+        assert "scale" in options(model_of(path)), path.stem
+
+
+# ---- what the docstrings say of the priors -----------------------------------------------------------
+
+DRAWS = 40_000
+
+
+def middle(values, prob=0.95):
+    """The equal-tailed interval that holds `prob` of the values."""
+    return np.quantile(values, [(1 - prob) / 2, (1 + prob) / 2])
+
+
+def test_bradley_terry_prior():
+    """A priori 95 % of pairs have a win probability between .01 and .99."""
+    log_density = prior(models.bradley_terry, DATA, DRAWS)["log_density"]
+    win = 1 / (1 + np.exp(log_density[:, 1] - log_density[:, 0]))
+    inside = ((win > 0.01) & (win < 0.99)).mean()
+    assert abs(inside - 0.95) < 0.005 + 5 * np.sqrt(0.95 * 0.05 / DRAWS)
+
+
+def test_davidson_prior():
+    """A priori equals tie with probability between .03 and .90 (95 %)."""
+    nu = np.exp(prior(models.davidson, DATA, DRAWS)["log_tie"])
+    # The density of the probability at the ends is 1.0 and 0.4, so a quantile has error below .01.
+    np.testing.assert_allclose(middle(nu / (2 + nu)), [0.03, 0.90], atol=0.01)
+
+
+def test_position_prior():
+    """A priori equals are chosen first between 27 % and 73 % of the time (95 %)."""
+    position = prior(models.bradley_terry_position, DATA, DRAWS)["position"]
+    np.testing.assert_allclose(middle(1 / (1 + np.exp(-position))), [0.27, 0.73], atol=0.01)
+
+
+def test_rationality_prior():
+    """The middle 95 % of annotators differ by a factor below 4 in half of populations, below 50 in 95 %."""
+    sd = prior(models.rationality_by_annotator, DATA, DRAWS)["log_rationality_sd"]
+    factor = np.exp(2 * 1.96 * sd)
+    assert abs(np.median(factor) - 3.75) < 0.25 and np.median(factor) < 4
+    assert 42 < np.quantile(factor, 0.95) < 50
+
+
+# ---- what only some have -----------------------------------------------------------------------------
+
+
+def test_davidson_simulates_ties():
+    tied = bp.simulate(jax.random.key(0), models.davidson, DATA, parameters={"log_tie": 60.0})
+    assert tied.has_ties and (tied.outcome == 2).all()
+    never = bp.simulate(jax.random.key(0), models.davidson, DATA, parameters={"log_tie": -60.0})
+    assert not never.has_ties
+
+
+def test_larger_sets_are_multinomial():
+    data = answers(k=4)
+    values = one_draw(models.bradley_terry, data)
+    log_probs = outcome_log_probs(models.bradley_terry, data, values)
+    assert log_probs.shape == (len(data), 4)
+    np.testing.assert_allclose(np.exp(log_probs).sum(1), 1, atol=8 * EPS)
+
+
+def test_common_attributes_do_not_vary():
+    model = functools.partial(models.mixed_logit, common="size")
+    sites = sites_of(model, DATA)
+    assert sites["taste"].shape == (ANNOTATORS, 1)
+    assert sites["taste_sd"].coords == {"taste_feature": ("price",)}
+
+
+@pytest.mark.parametrize(
+    ("data", "common", "match"),
+    [
+        (DATA, ("size", "weight"), r"common names attributes among .*'size', 'price'.*weight"),
+        (DATA, ("size", "price"), r"at least one attribute.*conditional_logit"),
+        (answers(), (), r"at least one attribute"),
+    ],
+    ids=["unknown", "all", "no features"],
+)
+def test_mixed_logit_needs_an_attribute_that_varies(data, common, match):
+    with pytest.raises(ValueError, match=match):
+        sites_of(functools.partial(models.mixed_logit, common=common), data)
