@@ -60,7 +60,19 @@ class Choice(Distribution):
 
 
 def pick(log_probs: Array, value: Array) -> Array:
-    """Log-probabilities (..., outcomes) at the outcomes `value` (...,)."""
+    """Log-probabilities of the outcomes that were given.
+
+    Args:
+        log_probs: (..., outcomes) of every outcome.
+        value: (...,) outcomes.
+
+    Returns:
+        (...,) log-probabilities at `value`.
+
+    Example:
+        >>> pick(jnp.array([-1.0, -2.0]), jnp.array(1)).item()
+        -2.0
+    """
     shape = jnp.broadcast_shapes(log_probs.shape[:-1], jnp.shape(value))
     log_probs = jnp.broadcast_to(log_probs, (*shape, log_probs.shape[-1]))
     index = jnp.broadcast_to(value, shape)[..., None].astype(jnp.int32)

@@ -268,6 +268,9 @@ def conclusion(table: pd.DataFrame) -> str:
 
     Args:
         table: what `compare` returned.
+
+    Example:
+        >>> conclusion(compare({"pooled": pooled_loo, "hurried": hurried_loo}))  # doctest: +SKIP
     """
     unit = str(table["unit"].iloc[0])
     best, others = table.index[0], table.iloc[1:]

@@ -192,6 +192,9 @@ def save(fit: xr.DataTree, path: str | os.PathLike) -> None:
 def load(path: str | os.PathLike) -> xr.DataTree:
     """Read a fit that `save` wrote, into memory.
 
+    Args:
+        path: the file.
+
     Raises:
         ValueError: when the file is missing, truncated, or not a fit.
 

@@ -24,6 +24,9 @@ def convergence(fit: xr.DataTree) -> dict[str, float]:
 
     Returns:
         name -> figure; R-hat and ESS over every sampled site that varies.
+
+    Example:
+        >>> convergence(fit)["rhat"]  # doctest: +SKIP
     """
     figures: dict[str, float] = {}
     if "diverging" in fit["sample_stats"]:
@@ -52,6 +55,10 @@ def verdict(fit: xr.DataTree) -> list[str]:
 
     Returns:
         One sentence for each problem: divergences, R-hat > 1.01, bulk ESS < 400, k-hat > 0.7.
+
+    Example:
+        >>> for sentence in verdict(fit):  # doctest: +SKIP
+        ...     print(sentence)
     """
     figures, sentences = convergence(fit), []
     settings = json.loads(fit.attrs.get("settings", "{}"))
