@@ -10,19 +10,23 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
 import xarray as xr
-from arviz_stats.base import array_stats
 from jax import Array
 from jax.flatten_util import ravel_pytree
+from numpyro import handlers
+from numpyro.distributions import biject_to
 from numpyro.infer import init_to_median
-from numpyro.infer.util import constrain_fn, initialize_model, potential_energy
+from numpyro.infer.util import constrain_fn, potential_energy
 
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.fit import build
 from bayespref.inference.nuts import check_data
 from bayespref.inference.program import Model, sites_of
 from bayespref.inference.trust import warn
+from bayespref.inference.weights import smooth
 
 NEWTON_STEPS, CHUNK = 50, 128
+FLAT = 1e-7
+"""Curvature, relative to the steepest direction, that float32 cannot tell from none."""
 
 
 class Gaussian(NamedTuple):
@@ -78,7 +82,7 @@ def laplace(
     start_key, draw_key, resample_key = jax.random.split(key, 3)
     approximation, unravel = approximate(start_key, model, comparisons)
     points, log_weights = _weigh(draw_key, model, comparisons, approximation, unravel, proposals)
-    smoothed, khat = array_stats.psislw(-log_weights)  # ArviZ takes log-likelihoods, the negative of log-weights
+    smoothed, khat = smooth(log_weights)
     weights = np.exp(smoothed - smoothed.max())
     weights /= weights.sum()
     index = _systematic(resample_key, weights, draws)
@@ -87,7 +91,7 @@ def laplace(
     highest = log_weights.max()
     relative = np.exp(log_weights - highest)
     attrs = {
-        "khat": float(khat),
+        "khat": khat,
         "importance_ess": float(1 / np.sum(weights**2)),
         "log_evidence": float(highest + np.log(relative.mean())),
         "log_evidence_se": float(relative.std() / relative.mean() / np.sqrt(proposals)),
@@ -108,8 +112,7 @@ def _mode(model: Model, comparisons: Comparisons, unconstrained, fit: xr.DataTre
 
 def approximate(key: Array, model: Model, comparisons: Comparisons):
     """The posterior mode and curvature in unconstrained space, and the map from vectors to sites."""
-    info = initialize_model(key, model, model_args=(comparisons,), init_strategy=init_to_median())
-    start, unravel = ravel_pytree(info.param_info.z)
+    start, unravel = ravel_pytree(jax.jit(functools.partial(_start, model))(key, comparisons))
 
     def potential(vector: Array, comparisons: Comparisons) -> Array:
         return potential_energy(model, (comparisons,), {}, unravel(vector))
@@ -128,6 +131,16 @@ def approximate(key: Array, model: Model, comparisons: Comparisons):
     return Gaussian(mode, factor, found.nfev + newton), unravel
 
 
+def _start(model: Model, key: Array, comparisons: Comparisons):
+    """Unconstrained prior medians of every sampled site."""
+    median = handlers.substitute(handlers.seed(model, key), substitute_fn=init_to_median())
+    return {
+        name: biject_to(site["fn"].support).inv(site["value"])
+        for name, site in handlers.trace(median).get_trace(comparisons).items()
+        if site["type"] == "sample" and not site["is_observed"]
+    }
+
+
 def _hessian(potential, vector: Array, comparisons: Comparisons) -> Array:
     """Dense Hessian, a few columns at a time to bound memory."""
     slope = jax.grad(potential)
@@ -144,11 +157,12 @@ def _newton(objective, hessian, vector: np.ndarray) -> tuple[np.ndarray, np.ndar
     for step in range(NEWTON_STEPS):
         curvature = np.asarray(hessian(vector), np.float64)
         curvature = (curvature + curvature.T) / 2
-        lowest = np.linalg.eigvalsh(curvature)[0]
-        damping = 0.0 if lowest > 0 else 1e-3 - 2 * lowest
+        lowest, *_, highest = np.linalg.eigvalsh(curvature) if len(vector) > 1 else (*curvature[0], *curvature[0])
+        definite = lowest > FLAT * highest
+        damping = 0.0 if definite else 1e-3 - 2 * lowest
         direction = np.linalg.solve(curvature + damping * np.eye(len(vector)), slope)
         decrement = np.sqrt(max(slope @ direction, 0.0))
-        if damping == 0 and decrement < 1e-3:
+        if definite and decrement < 1e-3:
             return vector - direction, np.linalg.cholesky(curvature), step
         size = 1.0
         while size > 1e-4:
@@ -159,7 +173,7 @@ def _newton(objective, hessian, vector: np.ndarray) -> tuple[np.ndarray, np.ndar
         if size <= 1e-4:
             break
         vector, value, slope = vector - size * direction, trial, trial_slope
-    if lowest > 0 and decrement < 0.1:  # float32 rounding, a tenth of a standard deviation at most
+    if definite and decrement < 0.1:  # float32 rounding, a tenth of a standard deviation at most
         return vector, np.linalg.cholesky(curvature), NEWTON_STEPS
     raise refuse(
         "Laplace's approximation needs a posterior mode with curvature in every direction",

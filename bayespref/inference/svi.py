@@ -11,7 +11,7 @@ import numpy as np
 import optax
 import xarray as xr
 from jax import Array
-from numpyro.infer import SVI, Predictive, Trace_ELBO, autoguide, init_to_median, psis_diagnostic
+from numpyro.infer import SVI, Predictive, Trace_ELBO, autoguide, init_to_median
 from numpyro.optim import optax_to_numpyro
 
 from bayespref.comparisons import Comparisons, refuse
@@ -20,13 +20,14 @@ from bayespref.inference.minibatch import minibatch
 from bayespref.inference.nuts import check_data
 from bayespref.inference.program import Model, Values, sites_of
 from bayespref.inference.trust import warn
+from bayespref.inference.weights import smooth
 
 GUIDES = {
     "normal": autoguide.AutoNormal,
     "multivariate_normal": autoguide.AutoMultivariateNormal,
     "low_rank": autoguide.AutoLowRankMultivariateNormal,
 }
-BLOCK = 500
+BLOCK, KHAT_DRAWS = 500, 4000
 
 
 def svi(
@@ -52,9 +53,9 @@ def svi(
         model: a function of comparisons that ends in `observe`.
         comparisons: the data, with outcomes.
         guide: "normal" (mean-field), "multivariate_normal" (full rank), "low_rank", an `AutoGuide` class,
-            or a NumPyro guide, a function of comparisons. A mean-field guide loses the correlations:
-            on a chain of eight items compared only with their neighbours its standard deviations of worths
-            were SEE_TEST of the posterior's.
+            or a NumPyro guide, a function of comparisons. A mean-field guide loses the correlations: on
+            eight items compared only with their neighbours (800 answers) its standard deviations of worths
+            were .45 to .78 of the posterior's, and k-hat was .8 to 1.0; on a full design they were right.
         steps, learning_rate: of Adam. particles: draws per gradient.
         batch_size: answers in a minibatch; None uses all.
         draws: draws from the fitted guide.
@@ -62,7 +63,7 @@ def svi(
 
     Returns:
         A fit with one chain, independent draws of the guide; attributes `khat` (PSIS), `elbo` and
-        `elbo_drift` (nats gained over the last tenth of the steps, 0 when within noise).
+        `elbo_drift` (nats gained over the last quarter of the steps, 0 when within noise).
 
     Raises:
         ValueError: for an unknown guide, or a diverged optimisation.
@@ -85,7 +86,7 @@ def svi(
     if not np.isfinite(losses[-1]):
         raise refuse("the ELBO stays finite", "a diverged optimisation", remedy="Lower learning_rate.")
     drawn = _draw(draw_key, program, params, comparisons, draws)
-    khat = psis_diagnostic(khat_key, params, model, program, comparisons, num_particles=1000, chunk_size=100)
+    khat = _khat(khat_key, model, program, params, comparisons)
     settings = {
         "guide": guide if isinstance(guide, str) else getattr(guide, "__name__", repr(guide)),
         "steps": steps,
@@ -143,12 +144,24 @@ def _optimise(key, optimiser: SVI, comparisons, steps: int, batch_size: int | No
 
 
 def _drift(losses: np.ndarray) -> float:
-    """Nats by which the mean ELBO of the last tenth exceeds that of the tenth before; 0 within 3 SE."""
-    size = max(len(losses) // 10, 2)
+    """Nats by which the mean ELBO of the last quarter exceeds that of the quarter before; 0 within 3 SE."""
+    size = max(len(losses) // 4, 2)
     last, before = losses[-size:], losses[-2 * size : -size]
     gain = before.mean() - last.mean()
     error = np.sqrt((last.var() + before.var()) / size)
     return float(gain) if gain > 3 * error else 0.0
+
+
+def _khat(key: Array, model: Model, guide: Callable, params, comparisons: Comparisons) -> float:
+    """Pareto k-hat of the weights p / q, each term of the ELBO being one log-weight."""
+    elbo = Trace_ELBO()
+
+    @jax.jit
+    def log_weights(keys: Array, params, comparisons: Comparisons) -> Array:
+        return jax.lax.map(lambda k: -elbo.loss(k, params, model, guide, comparisons), keys, batch_size=64)
+
+    weights = log_weights(jax.random.split(key, KHAT_DRAWS), params, comparisons)
+    return smooth(np.asarray(weights, np.float64))[1]
 
 
 def _draw(key: Array, guide: Callable, params, comparisons: Comparisons, draws: int) -> Values:

@@ -44,8 +44,7 @@ def item_table(
     items = comparisons.items
     if items.size < 2:
         raise refuse("a table of worths has at least two items", f"{items.size}")
-    # A wide prior says little about the spread to expect: at most 1 log-odds, or a funnel opens near 0.
-    share = centring(jnp.mean(comparisons.design.item_answers), jnp.minimum(spread, 1.0))
+    share = centring(jnp.mean(comparisons.design.item_answers), spread)
     if scale is None:
         scale = numpyro.sample(f"{name}_scale", dist.HalfNormal(spread))
     raw = numpyro.sample(f"_{name}", dist.ZeroSumNormal(jnp.power(scale, share), (items.size,)))
