@@ -1,5 +1,6 @@
 """What several test files use: members of the families, data sets, prior draws, fits made by hand."""
 
+import functools
 from pathlib import Path
 
 import jax
@@ -12,7 +13,7 @@ import bayespref as bp
 from bayespref import choices
 from bayespref.comparisons import Comparisons
 from bayespref.inference.fit import build
-from bayespref.inference.program import run
+from bayespref.inference.program import run, sites_of
 
 ROOT = Path(__file__).parent.parent
 EPS = float(np.finfo(np.float32).eps)
@@ -62,44 +63,49 @@ def without_outcomes(data: Comparisons) -> Comparisons:
     return data.replace(outcome=None, has_ties=False, has_none=False)
 
 
+@functools.cache
+def compiled(model):
+    """Functions of a model, compiled once for all data of one shape: prior draw, log joint, outcomes."""
+
+    def draw(key, data):
+        trace = handlers.trace(handlers.seed(model, key)).get_trace(data)
+        kinds = ("sample", "deterministic")
+        return {name: site["value"] for name, site in trace.items() if site["type"] in kinds}
+
+    def draws(keys, data):
+        return jax.vmap(lambda key: draw(key, data))(keys)
+
+    def joint(values, data):
+        return log_density(model, (data,), {}, values)[0]
+
+    def outcomes(values, data):
+        return run(model, data, values)["outcome"]["fn"].outcome_log_probs()
+
+    return jax.jit(draws), jax.jit(jax.value_and_grad(joint)), jax.jit(outcomes)
+
+
 def prior(model, data: Comparisons, draws: int, *, seed: int = 0) -> dict[str, np.ndarray]:
     """(draws, ...) prior draws of every site of a model, answers included where there are none."""
-
-    def one(key):
-        trace = handlers.trace(handlers.seed(model, key)).get_trace(data)
-        return {
-            name: site["value"] for name, site in trace.items() if site["type"] in ("sample", "deterministic")
-        }
-
-    drawn = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(seed), draws))
+    drawn = compiled(model)[0](jax.random.split(jax.random.key(seed), draws), data)
     return {name: np.asarray(value, np.float64) for name, value in drawn.items()}
 
 
 def one_draw(model, data: Comparisons, *, seed: int = 0) -> dict[str, jax.Array]:
     """One prior draw of every latent site."""
-
-    def draw(key):
-        trace = handlers.trace(handlers.seed(model, key)).get_trace(data)
-        latent = {
-            name: site for name, site in trace.items() if site["type"] == "sample" and name != "outcome"
-        }
-        return {name: site["value"] for name, site in latent.items()}
-
-    return jax.jit(draw)(jax.random.key(seed))
+    drawn = compiled(model)[0](jax.random.key(seed)[None], data)
+    latent = [name for name, site in sites_of(model, data).items() if site.latent]
+    return {name: drawn[name][0] for name in latent}
 
 
-def log_joint(model, data: Comparisons, values) -> float:
-    """log p(values) + log p(answers | values)."""
-    return float(jax.jit(lambda values: log_density(model, (data,), {}, values)[0])(values))
+def log_joint(model, data: Comparisons, values) -> tuple[float, dict]:
+    """log p(values) + log p(answers | values), and its gradient."""
+    value, slope = compiled(model)[1](values, data)
+    return float(value), slope
 
 
 def outcome_log_probs(model, data: Comparisons, values=None) -> np.ndarray:
     """(n, outcomes) log-probability of every outcome of every row."""
-
-    def compute(values):
-        return run(model, data, values)["outcome"]["fn"].outcome_log_probs()
-
-    return np.asarray(jax.jit(compute)(values or {}))
+    return np.asarray(compiled(model)[2](values or {}, data))
 
 
 def fit_by_hand(model, data: Comparisons, **latent):
