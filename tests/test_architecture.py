@@ -15,7 +15,7 @@ import bayespref
 PACKAGE = ROOT / "bayespref"
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "models" not in path.relative_to(PACKAGE).parts)
 GALLERY = sorted((ROOT / "models").glob("*.py"))
-ANYWHERE = {"cli", "html_report", "gallery", "wording", "report", "train"}
+ANYWHERE = {"cli", "cli_columns", "cli_output", "html_report", "gallery", "wording", "report", "train"}
 """The edge of the package, which sees everything."""
 LAYERS = {
     "comparisons validation subsetting design": {
