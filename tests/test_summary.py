@@ -62,6 +62,7 @@ def test_features_connect_what_was_never_compared():
     )
     summary = Comparisons.from_arrays([[0, 1], [2, 3]], [0, 1], items=items).summary()
     assert summary.features == ("size",)
+    assert "joined by their features" in str(summary) and "DISCONNECTED" not in str(summary)
     assert not any("groups" in note for note in summary.notes)
 
 

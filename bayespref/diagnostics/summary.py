@@ -57,10 +57,16 @@ class Summary:
         return lines
 
     def _connectivity(self) -> str:
+        if self.components > 1 and self.features:
+            return (
+                f"{self.components} groups of items never compared with each other, joined by their features"
+            )
         if self.components > 1:
             return f"DISCONNECTED: {self.components} groups of items were never compared with each other"
         if self.strong_components > 1:
-            return "connected, but some items only ever win or lose against the rest: priors bound their worth"
+            return (
+                "connected, but some items only ever win or lose against the rest: priors bound their worth"
+            )
         return "connected, and every group of items both wins and loses"
 
     def __str__(self) -> str:

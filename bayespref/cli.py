@@ -1,0 +1,384 @@
+"""The command line. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from bayespref.cli_columns import Columns, read
+from bayespref.cli_output import (
+    comparison_table,
+    console,
+    pairs,
+    plain_warnings,
+    print_quantities,
+    ranking_table,
+    tell,
+    trust,
+    write_json,
+)
+from bayespref.gallery import MODEL_SPEC, find_model, gallery, model_of
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from bayespref.comparisons import Comparisons
+
+REFUSED = 2
+"""Exit code for input that is refused."""
+METHODS = ("nuts", "laplace", "svi")
+
+
+def _version() -> str:
+    import bayespref
+
+    return bayespref.__version__
+
+
+app = App(
+    name="bayespref",
+    help="Declare how annotators answer, fit, judge, compare, rank.",
+    version=_version,
+    help_format="plaintext",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line. Input that is refused ends with one paragraph on stderr and exit code 2."""
+    try:
+        with plain_warnings():
+            app(arguments, exit_on_error=False, result_action="return_value")
+    except CycloptsError:  # printed by cyclopts
+        sys.exit(REFUSED)
+    except (ValueError, OSError) as error:
+        tell(f"error: {error}")
+        sys.exit(REFUSED)
+
+
+# ---- options shared by commands --------------------------------------------------------------------------
+
+Json = Annotated[bool, Parameter(name="--json", negative="")]
+Output = Annotated[Path, Parameter(name=["--output", "-o"])]
+Unit = Literal["comparison", "annotator"]
+ModelFiles = Annotated[list[str] | None, Parameter(name="--model", negative="")]
+
+
+# ---- commands --------------------------------------------------------------------------------------------
+
+
+@app.command(sort_key=0)
+def summarise(data: Path, /, *, columns: Columns | None = None, as_json: Json = False) -> None:
+    """Describe a table of answers.
+
+    Args:
+        data: Table of answers: .csv, .parquet or .jsonl.
+        columns: Which columns are what.
+        as_json: Write JSON.
+    """
+    answers = read(data, columns)
+    summary = answers.summary()
+    if as_json:
+        write_json(dataclasses.asdict(summary))
+        return
+    out = console()
+    out.print(pairs(summary.lines()))
+    for note in summary.notes:
+        out.print(f"\n! {note}")
+
+
+@app.command(sort_key=1)
+def fit(
+    model: str,
+    data: Path,
+    /,
+    *,
+    output: Output,
+    method: Literal["nuts", "laplace", "svi"] | None = None,
+    seed: int = 0,
+    options: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
+    chains: int | None = None,
+    warmup: int | None = None,
+    draws: int | None = None,
+    target_accept: float | None = None,
+    steps: int | None = None,
+    progress: bool | None = None,
+    columns: Columns | None = None,
+) -> None:
+    """Fit a model to a table of answers.
+
+    Args:
+        model: A name of the gallery (see `bayespref models`), or path.py:function.
+        data: Table of answers: .csv, .parquet or .jsonl.
+        output: Where to write the fit (netCDF).
+        method: laplace where annotators do not differ, else nuts, unless said.
+        seed: Seed of all that is random.
+        options: Options of the model: --set scale=2.
+        chains: Independent chains (nuts).
+        warmup: Warm-up draws of a chain (nuts).
+        draws: Draws to keep, of each chain for nuts.
+        target_accept: Target acceptance, nearer 1 for smaller steps (nuts).
+        steps: Steps of the optimiser (svi).
+        progress: Show a progress bar; on a terminal unless said.
+        columns: Which columns are what.
+    """
+    _check_folder(output)
+    given = _options(options or [])
+    found = find_model(model, given)
+    answers = read(data, columns)
+    sites = _sites(found, answers, given)
+    chosen, why = (method, "") if method else _choose_method(sites)
+    settings = {
+        "chains": chains,
+        "warmup": warmup,
+        "draws": draws,
+        "target_accept": target_accept,
+        "steps": steps,
+    }
+    run = _method(chosen, settings, progress=sys.stderr.isatty() if progress is None else progress)
+
+    import jax
+
+    from bayespref import save
+    from bayespref.wording import verdict_text
+
+    tell(f"fitting {model} by {chosen}{why} to {answers.answers:,} answers, seed {seed}")
+    start = time.perf_counter()
+    result = run(jax.random.key(seed), found, answers)
+    seconds = time.perf_counter() - start
+    result.attrs.update({MODEL_SPEC: model, "seed": seed})
+    save(result, output)
+    out = console()
+    print_quantities(out, result)
+    out.print(f"{verdict_text(result)}\n\n{output} written after {seconds:.0f} s.")
+
+
+@app.command(sort_key=2)
+def rank(
+    fit: Path,
+    /,
+    *,
+    anchor: str | None = None,
+    scale: Literal["log-odds", "elo"] = "log-odds",
+    as_json: Json = False,
+) -> None:
+    """Rank the items of a fit.
+
+    Args:
+        fit: A fit that `bayespref fit` wrote.
+        anchor: Item whose worth is the origin; the mean of all items unless said.
+        scale: Unit of worth.
+        as_json: Write JSON.
+    """
+    from bayespref import load, ranking
+    from bayespref.wording import ranking_note, verdict_text
+
+    loaded = load(fit)
+    table = ranking(loaded, anchor=anchor, scale=scale)
+    if as_json:
+        items = table.reset_index().to_dict("records")
+        write_json({"fit": str(fit), **trust(loaded), **table.attrs, "items": items})
+        return
+    out = console()
+    out.print(ranking_table(table))
+    out.print(f"\n{ranking_note(table)}\n\n{verdict_text(loaded)}")
+
+
+@app.command(sort_key=3)
+def compare(
+    *fits: Path,
+    by: Unit | None = None,
+    seed: int = 0,
+    model: ModelFiles = None,
+    as_json: Json = False,
+) -> None:
+    """Compare fits to the same answers by how well they predict what was left out.
+
+    Args:
+        fits: Fits that `bayespref fit` wrote.
+        by: What is left out: one answer, or all of an annotator's; annotators where they are known.
+        seed: Seed of all that is random.
+        model: path.py:function of a fit's model, where the fit cannot say.
+        as_json: Write JSON.
+    """
+    from bayespref import compare as compare_all
+    from bayespref import conclusion
+    from bayespref.wording import comparison_note, verdict_text
+
+    loaded = _load_all(fits, model or [], at_least=2)
+    judged = _judge(loaded, by, seed)
+    table = compare_all(judged)
+    if as_json:
+        rows = table.reset_index(names="fit").to_dict("records")
+        trusted = {name: trust(fit) for name, (_, fit) in loaded.items()}
+        write_json(
+            {"unit": table["unit"].iloc[0], "conclusion": conclusion(table), "table": rows, "fits": trusted}
+        )
+        return
+    out = console()
+    out.print(f"{conclusion(table)}\n")
+    out.print(comparison_table(table))
+    out.print(f"\n{comparison_note(judged)}\n")
+    out.print(pairs([(name, verdict_text(fit)) for name, (_, fit) in loaded.items()]))
+
+
+@app.command(sort_key=4)
+def report(
+    *fits: Path,
+    output: Output,
+    by: Unit | None = None,
+    seed: int = 0,
+    title: str | None = None,
+    model: ModelFiles = None,
+) -> None:
+    """Write a report of one or more fits: one HTML file with everything in it.
+
+    Args:
+        fits: Fits that `bayespref fit` wrote.
+        output: Where to write the report (.html).
+        by: What is left out: one answer, or all of an annotator's; annotators where they are known.
+        seed: Seed of all that is random.
+        title: Title of the report.
+        model: path.py:function of a fit's model, where the fit cannot say.
+    """
+    _check_folder(output)
+    import jax
+
+    from bayespref.html_report import report as write
+    from bayespref.wording import verdict_text
+
+    loaded = _load_all(fits, model or [], at_least=1)
+    write(jax.random.key(seed), loaded, output, by=by, title=title)
+    out = console()
+    out.print(pairs([(name, verdict_text(fit)) for name, (_, fit) in loaded.items()]))
+    out.print(f"\n{output} written.")
+
+
+@app.command(sort_key=5)
+def models() -> None:
+    """List the models of the gallery, one line each."""
+    console().print(pairs(list(gallery().items())))
+
+
+# ---- from arguments to what they name --------------------------------------------------------------------
+
+
+def _options(pairs: Sequence[str]) -> dict[str, Any]:
+    """Options of a model from name=value; values are Python literals where they read as such, else text."""
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise ValueError(f"--set takes name=value; got {pair!r}. Such as --set scale=2.")
+        try:
+            options[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            options[name] = value
+    return options
+
+
+def _sites(model: Callable, answers: Comparisons, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The sites of a model; an option that was read as text and breaks the model is refused."""
+    from bayespref.inference.program import sites_of
+
+    try:
+        return sites_of(model, answers)
+    except TypeError as error:
+        text = [f"{name}={value!r}" for name, value in options.items() if isinstance(value, str)]
+        if not text:
+            raise
+        raise ValueError(
+            f"options of a model have values that it can use; got {', '.join(text)}, read as text: {error}. "
+            "Numbers, True, None and lists such as [1,2] are written as in Python."
+        ) from error
+
+
+def _choose_method(sites: Mapping[str, Any]) -> tuple[str, str]:
+    if any(site.latent and site.annotator_axis is not None for site in sites.values()):
+        return "nuts", " (chosen because annotators have effects of their own)"
+    return "laplace", " (chosen because no effects differ by annotator)"
+
+
+def _method(name: str, settings: Mapping[str, Any], *, progress: bool) -> Callable[..., xr.DataTree]:
+    """An inference function with its settings bound; its verdict is printed, so its warnings are not."""
+    import inspect
+
+    import bayespref
+
+    method = getattr(bayespref, name)
+    known = inspect.signature(method).parameters
+    given = {name: value for name, value in settings.items() if value is not None}
+    if strange := [name for name in given if name not in known]:
+        having = [
+            other
+            for other in METHODS
+            if strange[0] in inspect.signature(getattr(bayespref, other)).parameters
+        ]
+        raise ValueError(
+            f"{name} has no setting {strange[0].replace('_', '-')}; got --{strange[0].replace('_', '-')} "
+            f"{given[strange[0]]}. Leave it out, or fit with --method {' or '.join(having)}."
+        )
+    if bad := [name for name, value in given.items() if value <= 0]:
+        raise ValueError(
+            f"settings of {name} are positive; got --{bad[0].replace('_', '-')} {given[bad[0]]}."
+        )
+    if "progress" in known:
+        given["progress"] = progress
+
+    def run(key, model: Callable, answers: Comparisons) -> xr.DataTree:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", bayespref.FitWarning)
+            return method(key, model, answers, **given)
+
+    return run
+
+
+def _check_folder(output: Path) -> None:
+    if not output.parent.is_dir():
+        raise ValueError(
+            f"output goes into a folder that exists; got {str(output)!r}. Make the folder first."
+        )
+
+
+def _load_all(
+    paths: Sequence[Path], specs: Sequence[str], *, at_least: int
+) -> dict[str, tuple[Callable, Any]]:
+    """Name -> (model, fit), by the shortest names that tell the files apart."""
+    from bayespref import load
+
+    if len(paths) < at_least:
+        raise ValueError(
+            f"this takes at least {at_least} fit(s); got {len(paths)}. Make them with bayespref fit."
+        )
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise ValueError(f"each fit is given once; got {', '.join(map(str, paths))}.")
+    stems = [path.stem for path in paths]
+    names = stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
+    fits = [load(path) for path in paths]
+    return {name: (model_of(fit, specs), fit) for name, fit in zip(names, fits, strict=True)}
+
+
+def _judge(loaded: Mapping[str, tuple[Callable, Any]], by: str | None, seed: int) -> dict[str, Any]:
+    import jax
+
+    from bayespref import FitWarning, loo
+    from bayespref.wording import unit_of
+
+    unit = by or unit_of([fit for _, fit in loaded.values()])
+    judged = {}
+    for name, (model, fit) in loaded.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FitWarning)
+            judged[name] = loo(jax.random.key(seed), model, fit, by=unit)
+    return judged
+
+
+if __name__ == "__main__":
+    main()
