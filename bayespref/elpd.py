@@ -14,7 +14,6 @@ from collections.abc import Mapping
 
 import arviz_stats
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -25,7 +24,7 @@ from scipy.special import logsumexp
 
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.fit import check_same_model, data_of, latent_of, log_likelihood_of
-from bayespref.inference.marginal import Effects, effects_of, integrated_log_likelihood
+from bayespref.inference.marginal import effects_of, integrated_log_likelihood
 from bayespref.inference.program import Model, Values, answer_log_likelihood, map_draws
 from bayespref.inference.refit import refitter
 
@@ -176,7 +175,9 @@ def _by_annotator(key, model, fit, comparisons, *, draws: int, points: int, prop
     )
     result.integration_se = float(np.sqrt(np.sum(np.mean(errors**2, 0))))
     if comparisons.annotators.labels is not None:
-        result.elpd_i = result.elpd_i.assign_coords(annotator=comparisons.annotators.labels[answered].astype(str))
+        result.elpd_i = result.elpd_i.assign_coords(
+            annotator=comparisons.annotators.labels[answered].astype(str)
+        )
     return result
 
 
@@ -219,7 +220,9 @@ def _result(unit: str, comparisons: Comparisons, elpd, khat, lpd, *, draws: int,
 def data_digest(comparisons: Comparisons) -> str:
     """A digest of the answers: equal for fits to the same data."""
     digest = hashlib.sha256()
-    for value in jax.tree.leaves((comparisons.shown, comparisons.outcome, comparisons.annotator, comparisons.count)):
+    for value in jax.tree.leaves(
+        (comparisons.shown, comparisons.outcome, comparisons.annotator, comparisons.count)
+    ):
         digest.update(np.ascontiguousarray(np.asarray(value, np.int64)).tobytes())
     return digest.hexdigest()[:16]
 
@@ -251,7 +254,9 @@ def compare(results: Mapping[str, Elpd]) -> pd.DataFrame:
             raise refuse(
                 f"results that are compared share one {what}",
                 str(kinds),
-                remedy="Call loo with the same by=..." if what == "unit" else "Fit all models to the same answers.",
+                remedy="Call loo with the same by=..."
+                if what == "unit"
+                else "Fit all models to the same answers.",
             )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # order-statistics advice for 11 models and more
@@ -283,8 +288,8 @@ def conclusion(table: pd.DataFrame) -> str:
         return f"{question}, the answers support {best}: ahead of {others.index[0]} by {gap}, {ratio:.1f} SE."
     named = ", ".join(str(name) for name in close)
     return (
-        f"{question}, the answers do not separate {best} from {named}: ahead of {others.index[0]} by only {gap}. "
-        "Prefer the simpler."
+        f"{question}, the answers do not separate {best} from {named}: ahead of "
+        f"{others.index[0]} by only {gap}. Prefer the simpler."
     )
 
 

@@ -19,14 +19,16 @@ ITERATIONS = 1000
 
 
 def log_evidence(key: Array, model: Model, fit: xr.DataTree) -> tuple[float, float]:
-    """log p(answers) in nats and its standard error, by bridge sampling (Meng and Wong, 1996).
+    """Log p(answers) in nats and its standard error, by bridge sampling (Meng and Wong, 1996).
 
     A normal distribution fitted to half of the unconstrained posterior draws is bridged to the other half.
     Evidence depends on the priors as no other figure does: compare fits by `loo` unless the priors are
     meant literally.
 
     Args:
-        key: a `jax.random.key`. model: the model that made the fit. fit: the fit.
+        key: a `jax.random.key`.
+        model: the model that made the fit.
+        fit: what an inference function returned.
 
     Returns:
         The estimate, and its standard error treating draws as independent.

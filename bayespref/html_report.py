@@ -199,10 +199,11 @@ def _pictures(key: Array, name: str, model: Model, fit: xr.DataTree) -> list[str
         pictures.append(
             _figure(lambda effect=effect, vector=vector: _effects(fit, effect, vector=vector), caption)
         )
-    replicated = posterior_predictive(key, model, fit)
+    replicated = posterior_predictive(key, model, fit, annotators="new")
     caption = (
-        f"Calibration of {name}: how often answers were given against how probable they were held to be. A "
-        "curve outside the band tells of wrong probabilities."
+        f"Calibration of {name}: how often answers were given against how probable they were held to be, for "
+        "annotators drawn from the population. A curve outside the band tells of wrong probabilities; one "
+        "inside it does not tell that the population is right."
     )
     return [*pictures, _figure(lambda: plots.calibration(replicated), caption)]
 

@@ -30,7 +30,7 @@ def simulate(
         key: a `jax.random.key`.
         model: a function of comparisons that ends in `observe`.
         comparisons: what is shown to whom; outcomes, if any, are replaced.
-        parameters: values of sites, by name.
+        parameters: values of sites by name, sampled or computed: `log_density`, `coefficient`, ...
 
     Returns:
         The same comparisons with new outcomes.
@@ -39,17 +39,19 @@ def simulate(
         ValueError: for parameters that are no sites of the model.
 
     Example:
-        >>> simulate(jax.random.key(0), bradley_terry, answers, parameters={"log_density_scale": 1.0})
+        >>> simulate(jax.random.key(0), bradley_terry, answers, parameters={"log_density": worths})
         ... # doctest: +SKIP
     """
     blank = comparisons.replace(outcome=None, has_ties=False, has_none=False, source_rows=None)
     counted = comparisons.answers > len(comparisons)
     blank = blank.expanded() if counted else blank
     sites, given = sites_of(model, blank), dict(parameters or {})
-    if unknown := sorted(set(given) - {name for name, site in sites.items() if site.latent}):
-        sampled = sorted(name for name, site in sites.items() if site.latent)
-        raise refuse(f"parameters are sampled sites of the model, {sampled}", f"{unknown}")
-    values = {name: jnp.asarray(value) for name, value in given.items()}
+    if unknown := sorted(set(given) - set(sites)):
+        raise refuse(f"parameters are sites of the model, {sorted(sites)}", f"{unknown}")
+    values = {name: jnp.asarray(value, jnp.float32) for name, value in given.items()}
+    for name, value in values.items():
+        if value.shape != sites[name].shape:
+            raise refuse(f"site {name!r} has shape {sites[name].shape}", f"shape {value.shape}")
 
     @jax.jit
     def draw(blank: Comparisons, values: Values, key: Array) -> Array:
@@ -143,8 +145,6 @@ def with_new_annotators(model: Model, sites: dict[str, Site], values: Values, ke
 def _aligned(model: Model, fit: xr.DataTree, new: Comparisons) -> Comparisons:
     """New rows on the fit's item and annotator tables, unseen ones appended, with the fit's design."""
     known = data_of(fit)
-    if new.k != known.k and not (new.ragged or known.ragged):
-        raise refuse(f"new rows show k = {known.k} things, as the fit's did", f"k = {new.k}")
     if new.feature_names != known.feature_names:
         raise refuse(f"new rows have the fit's features, {known.feature_names}", f"{new.feature_names}")
     items, place, unseen = _union(known.items, new.items, Items, "item")
@@ -196,11 +196,30 @@ def _union(known, new, kind, what: str):
     for name, value in known.columns.items():
         if name not in new.columns and unseen:
             raise refuse(f"unseen {what}s have the column {name!r}", f"{unseen[:5]} without it")
+        _check_unchanged(what, name, value, new, place)
         columns[name] = jnp.concatenate([value, new.columns[name][rows]]) if unseen else value
     labels = np.concatenate([known.labels, np.array(unseen, dtype=object)]) if unseen else known.labels
     extra = {"feature_names": known.feature_names} if kind is Items else {}
     table = kind(columns=columns, size=known.size + len(unseen), labels=labels, **extra)
     return table, np.array([place[label] for label in new.labels]), unseen
+
+
+def _check_unchanged(what: str, name: str, value, new, place: dict[str, int]) -> None:
+    """A label stands for the same thing in the fit and in the new rows."""
+    if name not in new.columns:
+        return
+    rows = [row for row, label in enumerate(new.labels) if label in place and place[label] < len(value)]
+    if not rows:
+        return
+    known = np.asarray(value)[[place[new.labels[row]] for row in rows]]
+    changed = ~np.isclose(known, np.asarray(new.columns[name])[rows], rtol=1e-5).reshape(len(rows), -1).all(1)
+    if changed.any():
+        labels = [str(new.labels[rows[index]]) for index in np.flatnonzero(changed)[:5]]
+        raise refuse(
+            f"{what}s that the fit knows keep their column {name!r}",
+            f"other values for {labels}",
+            remedy=f"Give a changed {what} a new label.",
+        )
 
 
 def _check_latents(model: Model, fit: xr.DataTree, aligned: Comparisons, unseen: list[str]) -> None:
@@ -224,12 +243,20 @@ def _check_latents(model: Model, fit: xr.DataTree, aligned: Comparisons, unseen:
 
 
 def posterior_predictive(
-    key: Array, model: Model, fit: xr.DataTree, *, draws: int = 500, answers: int = 5000
+    key: Array,
+    model: Model,
+    fit: xr.DataTree,
+    *,
+    draws: int = 500,
+    answers: int = 5000,
+    annotators: str = "known",
 ) -> xr.DataTree:
     """Replicated answers y_rep ~ p(y | parameters), for ArviZ's checks (`az.plot_ppc_pava`, ...).
 
     Counted rows are repeated, one draw for each answer. Tables of more than `answers` answers are
-    represented by a random sample of that many.
+    represented by a random sample of that many. With effects by annotator, known annotators' answers pull
+    their own predictions, so a calibration curve of a good model bends; `annotators="new"` draws effects
+    from the population instead, which checks the population.
 
     Args:
         key: a `jax.random.key`.
@@ -237,6 +264,7 @@ def posterior_predictive(
         fit: what an inference function returned.
         draws: posterior draws used.
         answers: answers replicated at most.
+        annotators: "known", the annotators who answered; "new", others from their population.
 
     Returns:
         A DataTree with groups posterior_predictive and observed_data, `outcome` over dimension `answer`;
@@ -246,6 +274,8 @@ def posterior_predictive(
         >>> az.plot_ppc_pava(posterior_predictive(key, bradley_terry, fit))  # doctest: +SKIP
     """
     check_same_model(model, fit)
+    if annotators not in ("known", "new"):
+        raise refuse("annotators are 'known' or 'new'", repr(annotators))
     comparisons = data_of(fit)
     total_answers = comparisons.answers
     sample_key, draw_key = jax.random.split(key)
@@ -260,6 +290,9 @@ def posterior_predictive(
 
     latent = thin(latent_of(fit), draws)
     total = len(next(iter(latent.values())))
+    if annotators == "new":
+        sites = sites_of(model, expanded)
+        latent = {name: value for name, value in latent.items() if sites[name].annotator_axis is None}
 
     @jax.jit
     def replicate(expanded: Comparisons, latent: Values, keys: Array) -> Array:

@@ -53,7 +53,7 @@ def ranking(
         `upper`, `rank_lower`, `rank_upper`, `p_best`; `attrs` state the intervals.
 
     Raises:
-        ValueError: for an unknown anchor or scale, or a fit without worths.
+        ValueError: for an unknown anchor or scale, Elo points of a probit model, or a fit without worths.
 
     Example:
         >>> ranking(fit, scale="elo")  # doctest: +SKIP
@@ -62,6 +62,8 @@ def ranking(
     labels, values = draws["item"].values, draws.values.astype(np.float64)
     if scale not in ("log-odds", "elo"):
         raise refuse("a scale is 'log-odds' or 'elo'", repr(scale))
+    if scale == "elo" and fit.attrs.get("choice") == "probit":
+        raise refuse("Elo points count log-odds", "a probit model, whose worths are in units of its noise")
     if anchor is not None and anchor not in labels:
         raise refuse("the anchor is an item of the fit", repr(anchor), remedy=f"Items: {list(labels[:8])}...")
     origin = values.mean(1) if anchor is None else values[:, list(labels).index(anchor)]

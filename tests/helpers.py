@@ -111,7 +111,8 @@ def outcome_log_probs(model, data: Comparisons, values=None) -> np.ndarray:
 def fit_by_hand(model, data: Comparisons, **latent):
     """A fit of one chain with given draws (draw, ...) of every latent site."""
     values = {name: jnp.asarray(value, jnp.float32)[None] for name, value in latent.items()}
-    return build(model, data, values, method="nuts", settings={"draws": len(next(iter(latent.values())))})
+    settings = {"draws": len(next(iter(latent.values())))}
+    return build(model, data, values, key=jax.random.key(0), method="nuts", settings=settings)
 
 
 def fit_from_worths(model, data: Comparisons, worths, **latent):

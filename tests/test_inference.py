@@ -126,9 +126,7 @@ def test_the_same_key_gives_the_same_draws(method):
     """Same key, same machine: the same draws; another key: others."""
     data = board(4, 60, 2)
     model = functools.partial(bradley_terry, scale=1.0)
-    first, again, other = (
-        quietly(QUICK[method], key, model, data) for key in (KEY, KEY, jax.random.key(6))
-    )
+    first, again, other = (quietly(QUICK[method], key, model, data) for key in (KEY, KEY, jax.random.key(6)))
     np.testing.assert_array_equal(first["posterior"]["log_density"], again["posterior"]["log_density"])
     assert not np.array_equal(first["posterior"]["log_density"], other["posterior"]["log_density"])
 
@@ -213,5 +211,5 @@ def test_even_weights_do_not_fool_the_tail_fit():
     weights, khat = smooth(folded)
     assert khat < 0.2
     np.testing.assert_allclose(np.exp(weights).sum(), 1)
-    heavy, heavy_khat = smooth(rng.exponential(size=4000) * 0.9)  # Pareto weights with k = 0.9
+    _, heavy_khat = smooth(rng.exponential(size=4000) * 0.9)  # Pareto weights with k = 0.9
     assert 0.7 < heavy_khat < 1.1

@@ -62,7 +62,7 @@ def test_parameters_are_respected(position, chosen):
 
 
 def test_parameters_that_are_no_sites_are_refused():
-    with pytest.raises(ValueError, match=r"sampled sites of the model.*_log_density.*advantage"):
+    with pytest.raises(ValueError, match=r"sites of the model.*_log_density.*advantage"):
         bp.simulate(KEY, models.bradley_terry, TABLE, parameters={"advantage": 1.0})
 
 
@@ -184,9 +184,55 @@ def test_unseen_items_without_the_features_are_refused():
         bp.predict(KEY, models.conditional_logit, LINEAR, new)
 
 
-def test_sets_of_another_size_are_refused():
-    with pytest.raises(ValueError, match=r"new rows show k = 2.*k = 3"):
-        bp.predict(KEY, bradley_terry, POOLED, Comparisons.from_arrays([[0, 1, 2]], items=LABELS))
+def test_sets_of_another_size_follow_the_same_worths():
+    """A fit to pairs predicts triples: odds between two items do not depend on the third (Luce)."""
+    triple = Comparisons.from_arrays([[0, 1, 2]], items=LABELS)
+    predicted = bp.predict(KEY, bradley_terry, POOLED, triple)["probability"].values[0]
+    worth = POOLED["posterior"]["log_density"].values.reshape(-1, len(LABELS))
+    order = [list(POOLED["posterior"]["item"].values).index(label) for label in LABELS[:3]]
+    odds = np.exp(worth[:, order])
+    np.testing.assert_allclose(predicted, (odds / odds.sum(1, keepdims=True)).mean(0), rtol=1e-5)
+
+
+def test_known_items_keep_their_features():
+    table = FEATURED.items
+    changed = bp.Items({"features": table.features + 1}, table.size, table.feature_names, labels=table.labels)
+    with pytest.raises(ValueError, match="items that the fit knows keep their column 'features'"):
+        bp.predict(KEY, models.conditional_logit, LINEAR, Comparisons.from_arrays([[0, 1]], items=changed))
+
+
+def test_known_worths_can_be_simulated_from():
+    """Computed sites are parameters too: worths far apart decide every answer."""
+    worths = 200.0 * np.arange(TABLE.items.size)
+    simulated = bp.simulate(KEY, bradley_terry, TABLE, parameters={"log_density": worths})
+    shown = np.asarray(simulated.shown)
+    assert (np.asarray(simulated.outcome) == (shown[:, 1] > shown[:, 0])).all()
+    with pytest.raises(ValueError, match=r"site 'log_density' has shape"):
+        bp.simulate(KEY, bradley_terry, TABLE, parameters={"log_density": worths[:2]})
+
+
+def test_replicated_answers_of_new_annotators_ignore_known_effects():
+    """annotators="new" draws effects from the population: with sd 0 known effects no longer matter."""
+    data = answers(annotators=True)
+    fit = fit_by_hand(
+        models.rationality_by_annotator,
+        data,
+        _log_density=np.zeros((400, data.items.size)) + np.linspace(-3, 3, data.items.size),
+        log_density_scale=np.ones(400),
+        log_rationality_sd=np.full(400, 1e-3),
+        _log_rationality=np.full((400, len(data.annotators)), -1e4),  # as if all guessed
+    )
+    kinds = {
+        kind: bp.posterior_predictive(KEY, models.rationality_by_annotator, fit, annotators=kind)
+        for kind in ("known", "new")
+    }
+    expanded = data.expanded()
+    better = (np.asarray(expanded.shown)[:, 1] > np.asarray(expanded.shown)[:, 0]).astype(int)
+    share = {
+        kind: (tree["posterior_predictive"]["outcome"].values == better).mean()
+        for kind, tree in kinds.items()
+    }
+    assert share["new"] > share["known"] + 0.1
 
 
 def test_latents_that_the_fit_does_not_have_are_never_drawn_from_the_prior():

@@ -182,7 +182,8 @@ def _notes(data: Comparisons, weak, groups: int, extra, *, by_features: bool) ->
         )
     if data.annotator is None:
         notes.append(
-            "No annotator ids: whether annotators differ, or one is merely noisy, cannot be told from these data."
+            "No annotator ids: whether annotators differ, or one is merely noisy, cannot be told from "
+            "these data."
         )
     elif float(np.max(np.asarray(data.design.annotator_answers))) < 2:
         notes.append("No annotator answered twice: differences between annotators cannot be told from noise.")

@@ -25,6 +25,7 @@ from bayespref.inference.program import (
     Site,
     Values,
     answer_log_likelihood,
+    choice_of,
     identity,
     map_draws,
     run,
@@ -45,6 +46,7 @@ def build(
     comparisons: Comparisons,
     latent: Values,
     *,
+    key: Array,
     method: str,
     settings: dict[str, Any],
     stats: dict[str, np.ndarray] | None = None,
@@ -62,7 +64,10 @@ def build(
 
     def dataset(values: Values, names: list[str]) -> xr.Dataset:
         variables = {
-            name: (("chain", "draw", *sites[name].dims), np.asarray(values[name]).reshape(*shape, *sites[name].shape))
+            name: (
+                ("chain", "draw", *sites[name].dims),
+                np.asarray(values[name]).reshape(*shape, *sites[name].shape),
+            )
             for name in names
         }
         used = {dim for name in names for dim in sites[name].dims} & set(coords)
@@ -84,7 +89,9 @@ def build(
     fit = xr.DataTree.from_dict(groups)
     fit.attrs.update(
         **identity(model),
+        choice=choice_of(model, comparisons),
         method=method,
+        key=json.dumps(np.asarray(jax.random.key_data(key)).tolist()),
         settings=json.dumps(settings, sort_keys=True, default=repr),
         **{f"{name}_version": importlib.metadata.version(name) for name in VERSIONED},
         **(attrs or {}),

@@ -56,7 +56,8 @@ def laplace(
         key: a `jax.random.key`.
         model: a function of comparisons that ends in `observe`.
         comparisons: the data, with outcomes.
-        draws: draws after resampling. proposals: draws before.
+        draws: draws after resampling.
+        proposals: draws before.
 
     Returns:
         A fit with one chain, exchangeable draws; attributes `khat` and `importance_ess`, group `mode`.
@@ -98,8 +99,10 @@ def laplace(
         "evaluations": approximation.evaluations,
     }
     settings = {"draws": draws, "proposals": proposals}
-    fit = build(model, comparisons, latent, method="laplace", settings=settings, attrs=attrs)
-    fit["mode"] = xr.DataTree(_mode(model, comparisons, unravel(jnp.asarray(approximation.mode, jnp.float32)), fit))
+    fit = build(model, comparisons, latent, key=key, method="laplace", settings=settings, attrs=attrs)
+    fit["mode"] = xr.DataTree(
+        _mode(model, comparisons, unravel(jnp.asarray(approximation.mode, jnp.float32)), fit)
+    )
     return warn(fit)
 
 
@@ -127,7 +130,9 @@ def approximate(key: Array, model: Model, comparisons: Comparisons):
 
     # L-BFGS comes close, Newton steps reach the mode to float32 accuracy whatever the conditioning.
     found = scipy.optimize.minimize(objective, np.asarray(start, np.float64), jac=True, method="L-BFGS-B")
-    mode, factor, newton = _newton(objective, lambda x: hessian(jnp.asarray(x, jnp.float32), comparisons), found.x)
+    mode, factor, newton = _newton(
+        objective, lambda x: hessian(jnp.asarray(x, jnp.float32), comparisons), found.x
+    )
     return Gaussian(mode, factor, found.nfev + newton), unravel
 
 
@@ -157,7 +162,9 @@ def _newton(objective, hessian, vector: np.ndarray) -> tuple[np.ndarray, np.ndar
     for step in range(NEWTON_STEPS):
         curvature = np.asarray(hessian(vector), np.float64)
         curvature = (curvature + curvature.T) / 2
-        lowest, *_, highest = np.linalg.eigvalsh(curvature) if len(vector) > 1 else (*curvature[0], *curvature[0])
+        lowest, *_, highest = (
+            np.linalg.eigvalsh(curvature) if len(vector) > 1 else (*curvature[0], *curvature[0])
+        )
         definite = lowest > FLAT * highest
         damping = 0.0 if definite else 1e-3 - 2 * lowest
         direction = np.linalg.solve(curvature + damping * np.eye(len(vector)), slope)

@@ -57,8 +57,9 @@ def effects_of(model: Model, comparisons: Comparisons, fit: xr.DataTree) -> Effe
 
     draws = np.asarray(unconstrain(comparisons, latent), np.float64)
     covariance = np.einsum("sad,sae->ade", draws - draws.mean(0), draws - draws.mean(0)) / len(draws)
-    ridge = 1e-6 * np.eye(draws.shape[-1]) * np.maximum(np.trace(covariance, axis1=1, axis2=2), 1e-6)[:, None, None]
-    return Effects(sites, draws.mean(0), np.linalg.cholesky(covariance + ridge))
+    variance = np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 1e-30)  # each effect on its own scale
+    covariance = covariance + 1e-6 * np.eye(draws.shape[-1]) * variance[:, None, :]
+    return Effects(sites, draws.mean(0), np.linalg.cholesky(covariance))
 
 
 def _flatten(model: Model, comparisons: Comparisons, sites, values: Values) -> Array:
@@ -79,9 +80,11 @@ def annotator_terms(
     """(a,) log p(effects_a | shared) + log p(answers of a | effects_a, shared), effects unconstrained.
 
     Args:
-        model, comparisons: the declaration and the data.
+        model: the declaration.
+        comparisons: the data, with annotators.
         shared: values of every latent that is not an annotator's.
-        sites: the annotators' sites. effects: (a, d) their unconstrained values, site after site.
+        sites: the annotators' sites.
+        effects: (a, d) their unconstrained values, site after site.
     """
     assert comparisons.annotators is not None
     size = len(comparisons.annotators)
@@ -95,6 +98,7 @@ def annotator_terms(
             return None
         transform = biject_to(message["fn"].support)
         shape = list(transform.inverse_shape(site.shape))
+        assert site.annotator_axis is not None
         shape.insert(0, shape.pop(site.annotator_axis))
         width = int(np.prod(shape[1:]))
         raw = effects[:, used[0] : used[0] + width].reshape(shape)
@@ -152,16 +156,19 @@ def integrated_log_likelihood(
     points: int,
     proposal: str,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """log p(answers of a | shared) at every draw of what is shared.
+    """Log p(answers of a | shared) at every draw of what is shared.
 
     Importance sampling with quasi-random points from a proposal adapted to each annotator: the moments of
     the annotator's effects under the posterior. Plain draws from the prior are biased low by many nats.
 
     Args:
         key: randomises the Sobol points.
+        model: the declaration.
+        comparisons: the data, with annotators.
         shared: (s, ...) draws of all latents; annotators' own are ignored.
         effects: from `effects_of`.
-        points: integration points, a power of two. proposal: "student" or "normal".
+        points: integration points, a power of two.
+        proposal: "student" or "normal".
 
     Returns:
         (s, a) integrated log-likelihoods in nats, and their (s, a) standard errors by importance sampling
@@ -169,11 +176,13 @@ def integrated_log_likelihood(
     """
     own = {site.name for site in effects.sites}
     shared = {name: value for name, value in shared.items() if name not in own}
+    assert comparisons.annotators is not None
+    size = len(comparisons.annotators)
     if not effects.sites:
 
         @jax.jit
         def score(comparisons: Comparisons, shared: Values) -> Array:
-            none = jnp.zeros((len(comparisons.annotators), 0))
+            none = jnp.zeros((size, 0))
             terms = lambda values: annotator_terms(model, comparisons, values, (), none)  # noqa: E731
             return jax.lax.map(terms, shared, batch_size=64)
 

@@ -19,7 +19,9 @@ def minibatch(key: Array, comparisons: Comparisons, size: int) -> Comparisons:
     log-likelihood of the data.
 
     Args:
-        key: a `jax.random.key`. comparisons: counted data. size: answers in the batch.
+        key: a `jax.random.key`.
+        comparisons: counted data.
+        size: answers in the batch.
 
     Returns:
         Comparisons of `size` rows with count 1.

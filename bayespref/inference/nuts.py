@@ -36,7 +36,9 @@ def nuts(
         key: a `jax.random.key`; the same key on the same machine gives the same draws.
         model: a function of comparisons that ends in `observe`; options bound with functools.partial.
         comparisons: the data, with outcomes.
-        chains: independent chains. warmup, draws: per chain.
+        chains: independent chains.
+        warmup: steps of adaptation per chain, thrown away.
+        draws: draws kept per chain.
         target_accept: target acceptance; nearer 1 takes smaller steps.
         max_tree_depth: limit on doublings of a trajectory.
         chain_method: "vectorized", "sequential" or "parallel" (one chain per device).
@@ -66,7 +68,7 @@ def nuts(
     }
     sample = sampler(model, progress=progress, **settings)
     latent, stats = sample(key, comparisons)
-    return warn(build(model, comparisons, latent, method="nuts", settings=settings, stats=stats))
+    return warn(build(model, comparisons, latent, key=key, method="nuts", settings=settings, stats=stats))
 
 
 def sampler(
@@ -105,7 +107,7 @@ def sampler(
         rename = {"num_steps": "n_steps", "accept_prob": "acceptance_rate"}
         return (
             {name: value for name, value in draws.items() if name in names},
-            {rename.get(name, name): np.asarray(value) for name, value in stats.items()},
+            {rename.get(str(name), str(name)): np.asarray(value) for name, value in stats.items()},
         )
 
     return sample

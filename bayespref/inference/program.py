@@ -63,19 +63,48 @@ def unwrap(model: Model) -> tuple[Model, dict[str, Any]]:
 def identity(model: Model) -> dict[str, str]:
     """Name, options and digest of a model: what a stored fit remembers of it.
 
-    The digest covers the function's source, or its bytecode where no source exists (a console).
+    The digest covers the function's source (its bytecode where no source exists, as in a console) and that
+    of the functions and constants of its own module that it uses.
     """
     function, options = unwrap(model)
-    try:
-        text = inspect.getsource(function).encode()
-    except (OSError, TypeError):
-        code = getattr(function, "__code__", None)
-        text = repr(function).encode() if code is None else code.co_code + repr(code.co_consts).encode()
     return {
         "model": getattr(function, "__name__", type(function).__name__),
         "model_options": json.dumps(options, sort_keys=True, default=_plain),
-        "model_digest": hashlib.sha256(text).hexdigest()[:16],
+        "model_digest": hashlib.sha256(_text(function, set()).encode()).hexdigest()[:16],
     }
+
+
+def _text(function: Any, seen: set[str]) -> str:
+    """What a function says, and what it uses from its own module."""
+    code = getattr(function, "__code__", None)
+    try:
+        text = inspect.getsource(function)
+    except (OSError, TypeError):
+        text = repr(type(function)) if code is None else code.co_code.hex() + repr(code.co_names)
+    for name in () if code is None else code.co_names:
+        used = function.__globals__.get(name)
+        if name in seen or used is None:
+            continue
+        seen.add(name)
+        if inspect.isfunction(used) and used.__module__ == function.__module__:
+            text += _text(used, seen)
+        elif isinstance(used, (bool, int, float, str, tuple)):
+            text += f"{name}={used!r}"
+    return text
+
+
+def choice_of(model: Model, comparisons: Comparisons) -> str:
+    """Name of the distribution that the model observes, under its lapses: "logit", "probit", ..."""
+    kinds: list[str] = []
+
+    def record() -> None:
+        choice = run(model, comparisons, {})["outcome"]["fn"].choice
+        while hasattr(choice, "choice"):
+            choice = choice.choice
+        kinds.append(type(choice).__name__.lower())
+
+    jax.eval_shape(record)
+    return kinds[0]
 
 
 def _plain(value: Any) -> Any:

@@ -19,7 +19,9 @@ from bayespref.inference.program import Model, Values
 from bayespref.inference.svi import svi
 
 
-def refitter(model: Model, fit: xr.DataTree, comparisons: Comparisons) -> Callable[[Array, np.ndarray], Values]:
+def refitter(
+    model: Model, fit: xr.DataTree, comparisons: Comparisons
+) -> Callable[[Array, np.ndarray], Values]:
     """A function (key, left_out) -> draws of the latents, joined over chains.
 
     `left_out` (n,) is how many of each row's identical answers are left out; weights do it, so shapes,

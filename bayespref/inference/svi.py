@@ -56,7 +56,9 @@ def svi(
             or a NumPyro guide, a function of comparisons. A mean-field guide loses the correlations: on
             eight items compared only with their neighbours (800 answers) its standard deviations of worths
             were .45 to .78 of the posterior's, and k-hat was .8 to 1.0; on a full design they were right.
-        steps, learning_rate: of Adam. particles: draws per gradient.
+        steps: of Adam.
+        learning_rate: of Adam, at the start.
+        particles: draws of the guide per gradient.
         batch_size: answers in a minibatch; None uses all.
         draws: draws from the fitted guide.
         progress: show a progress bar.
@@ -100,9 +102,14 @@ def svi(
             model,
             comparisons,
             {name: value[None] for name, value in drawn.items() if name in latents},
+            key=key,
             method="svi",
             settings=settings,
-            attrs={"khat": float(khat), "elbo": -float(losses[-steps // 10 :].mean()), "elbo_drift": _drift(losses)},
+            attrs={
+                "khat": float(khat),
+                "elbo": -float(losses[-steps // 10 :].mean()),
+                "elbo_drift": _drift(losses),
+            },
         )
     )
 
@@ -112,7 +119,7 @@ def _guide(guide: str | Callable, model: Model) -> Callable:
         if guide not in GUIDES:
             raise refuse(f"a guide is one of {sorted(GUIDES)}, or a callable", repr(guide))
         guide = GUIDES[guide]
-    if inspect.isclass(guide) and issubclass(guide, autoguide.AutoGuide):
+    if inspect.isclass(guide) and issubclass(guide, autoguide.AutoContinuous | autoguide.AutoNormal):
         return guide(model, init_loc_fn=init_to_median())
     if not callable(guide):
         raise refuse("a guide is a name, an AutoGuide class or a function", f"a {type(guide).__name__}")

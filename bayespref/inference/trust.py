@@ -85,8 +85,8 @@ def verdict(fit: xr.DataTree) -> list[str]:
         )
     if figures.get("elbo_drift", 0.0) > 1.0:
         sentences.append(
-            f"The optimisation had not converged: the ELBO still rose by {figures['elbo_drift']:.1f} nats over "
-            f"the last quarter of the steps: raise steps (now {settings.get('steps')})."
+            f"The optimisation had not converged: the ELBO still rose by {figures['elbo_drift']:.1f} nats "
+            f"over the last quarter of the steps: raise steps (now {settings.get('steps')})."
         )
     return sentences
 

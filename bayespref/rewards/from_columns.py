@@ -28,10 +28,10 @@ def from_columns(comparisons: Comparisons, *, scale: float | None = None) -> Arr
         >>> def model(comparisons):
         ...     score = from_columns(comparisons)
     """
-    options = {} if scale is None else {"scale": scale}
+    weights = 1.0 if scale is None else scale
     if "features" in comparisons.items.columns:
-        return linear(comparisons, **options)(comparisons.items.features)[comparisons.shown]
+        return linear(comparisons, scale=weights)(comparisons.items.features)[comparisons.shown]
     if "features" in comparisons.shown_columns:
-        constant = item_table(comparisons, name="constant", **options)
-        return constant[comparisons.shown] + linear(comparisons, **options)(comparisons.features)
-    return item_table(comparisons, **options)[comparisons.shown]
+        constant = item_table(comparisons, name="constant", scale=scale)
+        return constant[comparisons.shown] + linear(comparisons, scale=weights)(comparisons.features)
+    return item_table(comparisons, scale=scale)[comparisons.shown]

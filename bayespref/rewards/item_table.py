@@ -49,6 +49,5 @@ def item_table(
         scale = numpyro.sample(f"{name}_scale", dist.HalfNormal(spread))
     raw = numpyro.sample(f"_{name}", dist.ZeroSumNormal(jnp.power(scale, share), (items.size,)))
     with numpyro.plate("item", items.size):
-        log_density = jax.nn.log_softmax(raw * jnp.power(scale, 1 - share))
-        numpyro.deterministic(name, log_density)
+        log_density = numpyro.deterministic(name, jax.nn.log_softmax(raw * jnp.power(scale, 1 - share)))
     return log_density if items.index is None else log_density[items.index]
