@@ -57,6 +57,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    # What tqdm says where ipywidgets are missing: nothing here draws progress bars.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:IProgress not found")
     paths = [path.resolve() for path in arguments.notebooks] or sorted(HERE.glob("*.ipynb"))
     failed = []
     for path in paths:
