@@ -11,6 +11,7 @@ from typing import ClassVar, override
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 from numpyro.distributions import Distribution, constraints
 
 from bayespref.comparisons import refuse
@@ -39,7 +40,7 @@ class Choice(Distribution):
         """(..., outcomes) log-probability of every outcome; `available` (..., k) marks what was shown."""
         raise NotImplementedError
 
-    @constraints.dependent_property(is_discrete=True, event_dim=0)
+    @constraints.dependent_property(is_discrete=True, event_dim=0)  # pyright: ignore[reportArgumentType]
     def support(self) -> constraints.Constraint:
         """Outcomes 0 ... k - 1, then ties and none where they are possible."""
         return constraints.integer_interval(0, self.k - 1 + (2 if self.nones else int(self.ties)))
@@ -53,7 +54,7 @@ class Choice(Distribution):
         """(...,) log-probability of the outcomes `value`, in nats."""
         return pick(self.log_probs(), value)
 
-    def sample(self, key: Array | None, sample_shape: tuple[int, ...] = ()) -> Array:
+    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draw outcomes exactly."""
         shape = (*sample_shape, *self.batch_shape)
         return jax.random.categorical(key, self.log_probs(), shape=shape).astype(jnp.int32)
@@ -125,7 +126,7 @@ class Davidson(_Scored):
     pytree_data_fields = ("score", "log_tie")
     ties = True
 
-    def __init__(self, score: Array, log_tie: Array | float, *, validate_args: bool | None = None):
+    def __init__(self, score: Array, log_tie: ArrayLike, *, validate_args: bool | None = None):
         self.log_tie = jnp.asarray(log_tie)
         super().__init__(score, validate_args=validate_args)
 
@@ -144,7 +145,7 @@ class Lapse(Choice):
     arg_constraints: ClassVar[dict] = {"rate": constraints.unit_interval}
     pytree_data_fields = ("choice", "rate")
 
-    def __init__(self, choice: Choice, rate: Array | float, *, validate_args: bool | None = None):
+    def __init__(self, choice: Choice, rate: ArrayLike, *, validate_args: bool | None = None):
         self.choice, self.rate = choice, jnp.asarray(rate)
         super().__init__(choice.batch_shape, (), validate_args=validate_args)
 
@@ -220,7 +221,7 @@ def probit(score: Array) -> Probit:
     return Probit(score)
 
 
-def davidson(score: Array, log_tie: Array | float) -> Davidson:
+def davidson(score: Array, log_tie: ArrayLike) -> Davidson:
     """Davidson's (1970) ties: P(i) ~ exp(s_i), P(tie) ~ nu exp((s_0 + s_1) / 2), nu = exp(log_tie).
 
     Equal things tie with probability nu / (2 + nu). For larger sets the tie is one of all that was shown
@@ -238,7 +239,7 @@ def davidson(score: Array, log_tie: Array | float) -> Davidson:
     return Davidson(score, log_tie)
 
 
-def lapse(choice: Choice, rate: Array | float) -> Lapse:
+def lapse(choice: Choice, rate: ArrayLike) -> Lapse:
     """A slip now and then: P = rate * (uniform over what was shown) + (1 - rate) * choice.
 
     Args:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
-    from rich.console import Console
+    from rich.console import Console, JustifyMethod
 
 
 def console() -> Console:
@@ -52,7 +52,7 @@ def pairs(lines: Sequence[tuple[str, str]]):
     return grid
 
 
-def _filled(headings: Mapping[str, str], rows) -> Any:
+def _filled(headings: Mapping[str, JustifyMethod], rows) -> Any:
     """A table; headings map each title to its alignment."""
     table = _grid()
     for title, justify in headings.items():

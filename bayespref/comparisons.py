@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 import bayespref._numpyro  # noqa: F401 (before any module of numpyro)
 
@@ -258,7 +259,7 @@ class Comparisons:
     def __repr__(self) -> str:
         """Say in one line what the data are."""
         parts = [f"{len(self):,} rows", f"{self.items.size:,} items", f"k={self.k}"]
-        if not isinstance(self.count, jax.core.Tracer):
+        if not isinstance(self.count, Tracer):
             parts.insert(0, f"{self.answers:,} answers")
         if self.annotators is not None:
             parts.append(f"{self.annotators.size:,} annotators")

@@ -12,12 +12,12 @@ import math
 import warnings
 from collections.abc import Mapping
 
-import arviz_stats
 import jax
 import numpy as np
 import pandas as pd
 import xarray as xr
-from arviz_stats.base import array_stats
+from arviz_stats.base.array import array_stats
+from arviz_stats.loo import compare as arviz_compare
 from arviz_stats.utils import ELPDDataLOO
 from jax import Array
 from scipy.special import logsumexp
@@ -117,8 +117,8 @@ def _psis(log_likelihood: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
     """Pointwise elpd, k-hat and log predictive density of (s, u) log-likelihoods."""
     values = log_likelihood.astype(np.float64)
     log_weights, khat = array_stats.psislw(values, axis=0)  # draws move to the last axis
-    elpd = logsumexp(log_weights + values.T, axis=-1)
-    return elpd, np.asarray(khat), logsumexp(values, axis=0) - math.log(len(values))
+    elpd = np.asarray(logsumexp(log_weights + values.T, axis=-1))
+    return elpd, np.asarray(khat), _log_mean(values)
 
 
 def _good_k(draws: int) -> float:
@@ -194,7 +194,7 @@ def _folds(bad: np.ndarray) -> list[np.ndarray]:
 
 
 def _log_mean(values: np.ndarray) -> np.ndarray:
-    return logsumexp(values.astype(np.float64), axis=0) - math.log(len(values))
+    return np.asarray(logsumexp(values.astype(np.float64, copy=False), axis=0)) - math.log(len(values))
 
 
 def _result(unit: str, comparisons: Comparisons, elpd, khat, lpd, *, draws: int, refitted: int) -> Elpd:
@@ -260,7 +260,7 @@ def compare(results: Mapping[str, Elpd]) -> pd.DataFrame:
             )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # order-statistics advice for 11 models and more
-        table = arviz_stats.compare(dict(results), round_to="none")
+        table = arviz_compare(dict(results), round_to="none")
     table = table[["rank", "elpd", "se", "elpd_diff", "dse", "p", "weight"]].copy()
     table["unit"] = next(iter(results.values())).unit
     return table

@@ -55,7 +55,7 @@ def log_evidence(key: Array, model: Model, fit: xr.DataTree) -> tuple[float, flo
     for _ in range(ITERATIONS):
         upper = at_proposal - np.logaddexp(at_proposal, value)
         lower = -np.logaddexp(at_posterior, value)
-        updated = logsumexp(upper) - logsumexp(lower)
+        updated = np.asarray(logsumexp(upper)) - np.asarray(logsumexp(lower))
         if abs(updated - value) < 1e-10:
             break
         value = updated
@@ -81,7 +81,7 @@ def _unconstrained(model: Model, comparisons: Comparisons, latent: Values):
     @jax.jit
     def score(places: Array, comparisons: Comparisons) -> Array:
         def one(place: Array) -> Array:
-            return -potential_energy(model, (comparisons,), {}, unravel(place))
+            return -jnp.asarray(potential_energy(model, (comparisons,), {}, unravel(place)))
 
         return jax.lax.map(one, places, batch_size=64)
 

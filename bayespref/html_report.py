@@ -193,7 +193,9 @@ def _pictures(key: Array, name: str, model: Model, fit: xr.DataTree) -> list[str
     elif _rankable(fit) and posterior.sizes["item"] <= FOREST_ROWS:
         caption = f"Worths of the items under {name}: posterior means and intervals."
         pictures.append(_figure(lambda: plots.forest(fit), caption))
-    for effect in [str(effect) for effect in posterior.data_vars if "annotator" in posterior[effect].dims]:
+    for effect in map(str, posterior.data_vars):
+        if "annotator" not in posterior[effect].dims:
+            continue
         caption = f"How annotators differ under {name}: {effect}, shrunk towards the population."
         vector = posterior[effect].ndim > 3
         pictures.append(

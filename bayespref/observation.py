@@ -26,7 +26,7 @@ class Counted(Distribution):
         self.choice, self.count, self.weight, self.available = choice, count, weight, available
         super().__init__(choice.batch_shape, choice.event_shape, validate_args=validate_args)
 
-    @constraints.dependent_property(is_discrete=True, event_dim=0)
+    @constraints.dependent_property(is_discrete=True, event_dim=0)  # pyright: ignore[reportArgumentType]
     def support(self) -> constraints.Constraint:
         """The outcomes of `choice`."""
         return self.choice.support
@@ -48,7 +48,7 @@ class Counted(Distribution):
         """(n,) log-probability of all the answers that each row stands for."""
         return self.count * self.weight * self.answer_log_prob(value)
 
-    def sample(self, key: Array | None, sample_shape: tuple[int, ...] = ()) -> Array:
+    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
         """One outcome for each row; `simulate` repeats counted rows first."""
         if not isinstance(self.choice, Choice):
             return self.choice.sample(key, sample_shape)
@@ -81,7 +81,7 @@ def observe(comparisons: Comparisons, choice: Distribution) -> Array:
     _check_fits(comparisons, choice)
     answers = Counted(choice, comparisons.count, comparisons.weight, comparisons.available)
     with numpyro.plate("comparison", len(comparisons)):
-        return numpyro.sample("outcome", answers, obs=comparisons.outcome)
+        return jnp.asarray(numpyro.sample("outcome", answers, obs=comparisons.outcome))
 
 
 def _check_fits(comparisons: Comparisons, choice: Distribution) -> None:
@@ -102,7 +102,7 @@ def _check_fits(comparisons: Comparisons, choice: Distribution) -> None:
                 "ties and sets of different size need a distribution from bayespref.choices",
                 f"a {type(choice).__name__}",
             )
-        if not choice.support.is_discrete:
+        if not choice.is_discrete:
             raise refuse("answers have a discrete distribution", f"a {type(choice).__name__}")
         outcomes = (
             len(choice.enumerate_support(expand=False)) if choice.has_enumerate_support else "unbounded"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
 INFORMATION_PER_ANSWER = 0.25
 """Fisher information of one even binary answer about the log-odds."""
 
 
-def centring(answers: Array, spread: Array | float) -> Array:
+def centring(answers: Array, spread: ArrayLike) -> Array:
     """Share of centring: lambda = I^2 / (I^2 + 1), I = expected information over prior precision.
 
     An effect with prior N(0, s^2) is sampled as z ~ N(0, s^lambda) and used as s^(1 - lambda) z. With many

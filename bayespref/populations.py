@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
 from jax import Array
+from jax.typing import ArrayLike
 
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.parametrisation import centring
@@ -17,7 +18,7 @@ def by_annotator(
     name: str,
     comparisons: Comparisons,
     *,
-    spread: Array | float = 1.0,
+    spread: ArrayLike = 1.0,
     over: str | None = None,
     labels: Sequence[str] = (),
     concentration: float = 2.0,
@@ -47,15 +48,16 @@ def by_annotator(
         ...     rationality = jnp.exp(by_annotator("log_rationality", comparisons, spread=0.5))
     """
     comparisons.by_annotator()
-    assert comparisons.annotators is not None
-    answers, size = comparisons.design.annotator_answers, len(comparisons.annotators)
+    answers, annotators = comparisons.design.annotator_answers, comparisons.annotators
+    assert answers is not None and annotators is not None
+    size = len(annotators)
     if over is not None:
         return _vector(name, answers, size, spread, over, tuple(labels), concentration)
     share = centring(answers, spread)
-    sd = numpyro.sample(f"{name}_sd", dist.HalfNormal(spread))
+    sd = jnp.asarray(numpyro.sample(f"{name}_sd", dist.HalfNormal(spread)))
     with numpyro.plate("annotator", size):
         raw = numpyro.sample(f"_{name}", dist.Normal(0.0, sd**share))
-        return numpyro.deterministic(name, raw * sd ** (1 - share))
+        return jnp.asarray(numpyro.deterministic(name, raw * sd ** (1 - share)))
 
 
 def _vector(name, answers, size, spread, over, labels, concentration) -> Array:
@@ -66,20 +68,20 @@ def _vector(name, answers, size, spread, over, labels, concentration) -> Array:
     along = numpyro.plate(over, d, dim=-1)
     with along:
         named = {"coords": {over: labels}} if labels else {}
-        sd = numpyro.sample(f"{name}_sd", dist.HalfNormal(spread), infer=named)
+        sd = jnp.asarray(numpyro.sample(f"{name}_sd", dist.HalfNormal(spread), infer=named))
     factor = sd[:, None] * _correlation_factor(name, over, d, concentration)
     # An annotator's few answers seldom pin down a whole vector: non-centred mixes best (measured on panels).
     with numpyro.plate("annotator", size):
-        raw = numpyro.sample(f"_{name}", dist.Normal(0.0, 1.0).expand((d,)).to_event(1))
+        raw = jnp.asarray(numpyro.sample(f"_{name}", dist.Normal(0.0, 1.0).expand((d,)).to_event(1)))
     with numpyro.plate("annotator", size, dim=-2), along:
-        return numpyro.deterministic(name, raw @ factor.T)
+        return jnp.asarray(numpyro.deterministic(name, raw @ factor.T))
 
 
 def _correlation_factor(name: str, over: str, d: int, concentration: float) -> Array:
     """(d, d) Cholesky factor of the correlations, registered as `{name}_correlation`."""
     if d == 1:
         return jnp.ones((1, 1))
-    factor = numpyro.sample(f"_{name}_correlation", dist.LKJCholesky(d, concentration))
+    factor = jnp.asarray(numpyro.sample(f"_{name}_correlation", dist.LKJCholesky(d, concentration)))
     with numpyro.plate(over, d, dim=-2), numpyro.plate(f"{over}_other", d, dim=-1):
         numpyro.deterministic(f"{name}_correlation", factor @ factor.T)
     return factor

@@ -153,6 +153,7 @@ def win_probability(key: Array, model: Model, fit: xr.DataTree) -> xr.Dataset:
     pairs = pairs_of(fit)
     m, labels = pairs.items.size, pairs.items.labels
     predicted = predict(key, model, fit, pairs)["probability"].values
+    assert labels is not None  # predict refuses items without labels
     first, second = np.asarray(pairs.shown).T
     chosen = np.full((2, m, m), np.nan)
     chosen[0, first, second] = predicted[:, 0]

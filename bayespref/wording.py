@@ -43,17 +43,18 @@ def unit_of(fits: Iterable[xr.DataTree]) -> str:
 
 def quantities(fit: xr.DataTree) -> Rows:
     """Mean, standard deviation and interval of the fit's small quantities, none of them by annotator."""
-    import arviz_stats
+    from arviz_stats.summary import summary
 
     small = _small(fit["posterior"].to_dataset())
     if not small:
         return []
     posterior = xr.DataTree.from_dict({"posterior": small})
-    table = arviz_stats.summary(posterior, ci_prob=PROB, ci_kind="eti", round_to="none")
+    table = summary(posterior, ci_prob=PROB, ci_kind="eti", round_to="none")
+    assert isinstance(table, pd.DataFrame)
     lower, upper = table.columns[2:4]
     sampled = fit.attrs.get("method") == "nuts"
     rows = []
-    for label, row in table.iterrows():
+    for label, row in zip(table.index, table.to_dict("records"), strict=True):
         decimals = decimals_of(row["sd"])
         interval = f"[{number(row[lower], decimals)}, {number(row[upper], decimals)}]"
         known = {
@@ -112,7 +113,7 @@ def ranking_rows(table: pd.DataFrame) -> Rows:
     decimals = 0 if table.attrs["scale"] == "elo" else 2
     shared = table["rank"].duplicated(keep=False)
     rows = []
-    for (item, row), tied in zip(table.iterrows(), shared, strict=True):
+    for item, row, tied in zip(table.index, table.to_dict("records"), shared, strict=True):
         low, high = int(row["rank_lower"]), int(row["rank_upper"])
         rows.append(
             {
@@ -145,7 +146,7 @@ def ranking_note(table: pd.DataFrame) -> str:
 def comparison_rows(table: pd.DataFrame) -> Rows:
     """A comparison of fits as text, best first."""
     rows = []
-    for place, (name, row) in enumerate(table.iterrows()):
+    for place, (name, row) in enumerate(zip(table.index, table.to_dict("records"), strict=True)):
         rows.append(
             {
                 "fit": str(name),

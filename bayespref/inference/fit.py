@@ -157,7 +157,7 @@ def latent_of(fit: xr.DataTree) -> Values:
 def log_likelihood_of(model: Model, fit: xr.DataTree) -> np.ndarray:
     """(s, n) log-probability of one answer of each row at every draw: stored, or computed now."""
     if "log_likelihood" in fit.children:
-        values = fit["log_likelihood"]["outcome"].values
+        values = fit["log_likelihood"].to_dataset()["outcome"].values
         return values.reshape(-1, values.shape[-1])
     comparisons = data_of(fit)
 

@@ -110,7 +110,7 @@ def _mode(model: Model, comparisons: Comparisons, unconstrained, fit: xr.DataTre
     """Documented quantities at the mode (of the density in unconstrained space)."""
     values = constrain_fn(model, (comparisons,), {}, unconstrained, return_deterministic=True)
     posterior = fit["posterior"].to_dataset().isel(chain=0, draw=0, drop=True)
-    return posterior.copy(data={name: np.asarray(values[name]) for name in posterior})
+    return posterior.copy(data={name: np.asarray(values[str(name)]) for name in posterior})
 
 
 def approximate(key: Array, model: Model, comparisons: Comparisons):
@@ -118,7 +118,7 @@ def approximate(key: Array, model: Model, comparisons: Comparisons):
     start, unravel = ravel_pytree(jax.jit(functools.partial(_start, model))(key, comparisons))
 
     def potential(vector: Array, comparisons: Comparisons) -> Array:
-        return potential_energy(model, (comparisons,), {}, unravel(vector))
+        return jnp.asarray(potential_energy(model, (comparisons,), {}, unravel(vector)))
 
     gradient = jax.jit(jax.value_and_grad(potential))
     hessian = jax.jit(functools.partial(_hessian, potential))
@@ -199,7 +199,7 @@ def _weigh(key, model, comparisons, gaussian: Gaussian, unravel, proposals: int)
     @jax.jit
     def log_posterior(points: Array, comparisons: Comparisons) -> Array:
         def one(point: Array) -> Array:
-            return -potential_energy(model, (comparisons,), {}, unravel(point))
+            return -jnp.asarray(potential_energy(model, (comparisons,), {}, unravel(point)))
 
         return jax.lax.map(one, points, batch_size=CHUNK)
 

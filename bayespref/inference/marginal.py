@@ -115,7 +115,7 @@ def annotator_terms(
         start=jnp.zeros(size),
     )
     answers = trace["outcome"]["fn"].answer_log_prob(comparisons.outcome) * comparisons.count
-    return prior + jacobian + jax.ops.segment_sum(answers, comparisons.annotator, size)
+    return prior + jacobian + jax.ops.segment_sum(answers, comparisons.by_annotator(), size)
 
 
 def _by_annotator(values: Array, site: Site) -> Array:
@@ -142,7 +142,8 @@ def standard_points(key: Array, dimension: int, points: int, proposal: str) -> t
 
     spread = chi2.ppf(uniform[:, -1], STUDENT_DF) / STUDENT_DF
     normal = normal / np.sqrt(spread)[:, None]
-    density = multivariate_t(np.zeros(dimension), np.eye(dimension), df=STUDENT_DF)
+    centre, unit = np.zeros(dimension), np.eye(dimension)
+    density = multivariate_t(centre, unit, df=STUDENT_DF)  # pyright: ignore[reportArgumentType]
     return normal, np.atleast_1d(density.logpdf(normal))
 
 

@@ -46,7 +46,7 @@ def minibatch(key: Array, comparisons: Comparisons, size: int) -> Comparisons:
         outcome=gather(comparisons.outcome),
         annotator=gather(comparisons.annotator),
         count=jnp.ones(size, jnp.int32),
-        weight=gather(comparisons.weight) * total / size,
+        weight=comparisons.weight[rows] * total / size,
         items=items,
         row_columns={name: value[rows] for name, value in comparisons.row_columns.items()},
         shown_columns={name: value[rows] for name, value in comparisons.shown_columns.items()},

@@ -165,7 +165,7 @@ def _khat(key: Array, model: Model, guide: Callable, params, comparisons: Compar
 
     @jax.jit
     def log_weights(keys: Array, params, comparisons: Comparisons) -> Array:
-        return jax.lax.map(lambda k: -elbo.loss(k, params, model, guide, comparisons), keys, batch_size=64)
+        return -jax.lax.map(lambda k: elbo.loss(k, params, model, guide, comparisons), keys, batch_size=64)
 
     weights = log_weights(jax.random.split(key, KHAT_DRAWS), params, comparisons)
     return smooth(np.asarray(weights, np.float64))[1]

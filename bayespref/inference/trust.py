@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import xarray as xr
-from arviz_stats.base import array_stats
+from arviz_stats.base.array import array_stats
 
 MIN_ESS, MAX_RHAT, MAX_KHAT = 400, 1.01, 0.7
 
@@ -30,10 +30,10 @@ def convergence(fit: xr.DataTree) -> dict[str, float]:
     """
     figures: dict[str, float] = {}
     if "diverging" in fit["sample_stats"]:
-        figures["divergences"] = float(fit["sample_stats"]["diverging"].sum())
+        figures["divergences"] = float(fit["sample_stats"].to_dataset()["diverging"].sum())
         draws = _elements(fit["latent"].to_dataset())
-        figures["rhat"] = float(array_stats.rhat(draws, chain_axis=0, draw_axis=1).max())
-        figures["ess"] = float(array_stats.ess(draws, chain_axis=0, draw_axis=1).min())
+        figures["rhat"] = float(np.max(array_stats.rhat(draws, chain_axis=0, draw_axis=1)))
+        figures["ess"] = float(np.min(array_stats.ess(draws, chain_axis=0, draw_axis=1)))
     for name in ("khat", "importance_ess", "elbo_drift"):
         if name in fit.attrs:
             figures[name] = float(fit.attrs[name])

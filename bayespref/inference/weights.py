@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from arviz_stats.base import array_stats
+from arviz_stats.base.array import array_stats
 
 EVEN = 10.0
 """Largest weight over the mean below which weights are even: a tail of k = 0.7 would reach hundreds."""

@@ -32,7 +32,7 @@ def item_table(layout: Layout, frame, item_id: str | None, features, others) -> 
                 "no items frame",
                 remedy="Pass items=, or use attributes= for columns of the table itself.",
             )
-        columns = {} if layout.vectors is None else {"features": layout.vectors.astype(np.float32)}
+        columns: dict = {} if layout.vectors is None else {"features": layout.vectors.astype(np.float32)}
         names = () if layout.vectors is None else layout.names
         return layout.shown, Items(columns, len(layout.labels), feature_names=names, labels=layout.labels)
     if layout.vectors is not None:

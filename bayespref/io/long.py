@@ -84,6 +84,7 @@ def _choices(
 def _items(source: Source, choices: Choices, alternative: str | None, values, names: tuple[str, ...]):
     features = None if values is None else choices.spread(values)
     if alternative is None:
+        assert features is not None
         there = choices.spread(np.ones(len(choices.index), bool))
         return *vector_items(features, there, names), None
     codes = source.codes(alternative, "alternative").complete("an alternative")

@@ -95,7 +95,7 @@ def _is_log_density(draws: xr.DataArray) -> bool:
     """Whether the draws are log-densities normalised over items."""
     if draws.dims != ("sample", "item"):
         return False
-    return bool(np.all(np.abs(logsumexp(draws.values.astype(np.float64), axis=1)) < NORMALISED))
+    return bool(np.all(np.abs(np.asarray(logsumexp(draws.values.astype(np.float64), axis=1))) < NORMALISED))
 
 
 def _relative(draws: xr.DataArray, anchor: str | None) -> tuple[np.ndarray, str]:

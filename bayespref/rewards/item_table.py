@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
 from jax import Array
+from jax.typing import ArrayLike
 
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.parametrisation import centring
@@ -16,7 +17,7 @@ def item_table(
     comparisons: Comparisons,
     *,
     name: str = "log_density",
-    scale: Array | float | None = None,
+    scale: ArrayLike | None = None,
     spread: float = 1.5,
 ) -> Array:
     """A worth for each item: r ~ ZeroSumNormal(s), log p(x) = r(x) - log sum exp r.
@@ -49,5 +50,6 @@ def item_table(
         scale = numpyro.sample(f"{name}_scale", dist.HalfNormal(spread))
     raw = numpyro.sample(f"_{name}", dist.ZeroSumNormal(jnp.power(scale, share), (items.size,)))
     with numpyro.plate("item", items.size):
-        log_density = numpyro.deterministic(name, jax.nn.log_softmax(raw * jnp.power(scale, 1 - share)))
+        worths = raw * jnp.power(scale, 1 - share)
+        log_density = jnp.asarray(numpyro.deterministic(name, jax.nn.log_softmax(worths)))
     return log_density if items.index is None else log_density[items.index]

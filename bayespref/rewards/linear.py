@@ -8,6 +8,7 @@ import jax
 import numpyro
 import numpyro.distributions as dist
 from jax import Array
+from jax.typing import ArrayLike
 
 from bayespref.comparisons import Comparisons, refuse
 
@@ -17,7 +18,7 @@ def linear(
     *,
     name: str = "log_density",
     coefficient: str = "coefficient",
-    scale: Array | float = 1.0,
+    scale: ArrayLike = 1.0,
 ) -> Callable[[Array], Array]:
     """A reward linear in features: r(x) = (x - mean) . coefficient.
 
