@@ -21,6 +21,7 @@ from .inference.nuts import nuts as nuts
 from .inference.svi import svi as svi
 from .inference.trust import FitWarning as FitWarning
 from .inference.trust import convergence as convergence
+from .inference.trust import trust as trust
 from .inference.trust import verdict as verdict
 from .io.table import read_table as read_table
 from .observation import observe as observe

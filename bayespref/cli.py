@@ -22,7 +22,7 @@ from bayespref.cli_output import (
     print_quantities,
     ranking_table,
     tell,
-    trust,
+    trust_record,
     write_json,
 )
 from bayespref.gallery import MODEL_SPEC, find_model, gallery, model_of
@@ -147,7 +147,7 @@ def fit(
     import jax
 
     from bayespref import save
-    from bayespref.wording import verdict_text
+    from bayespref.inference.trust import trust
 
     tell(f"fitting {model} by {chosen}{why} to {answers.answers:,} answers, seed {seed}")
     start = time.perf_counter()
@@ -157,7 +157,7 @@ def fit(
     save(result, output)
     out = console()
     print_quantities(out, result)
-    out.print(f"{verdict_text(result)}\n\n{output} written after {seconds:.0f} s.")
+    out.print(f"{trust(result)}\n\n{output} written after {seconds:.0f} s.")
 
 
 @app.command(sort_key=2)
@@ -178,17 +178,18 @@ def rank(
         as_json: Write JSON.
     """
     from bayespref import load, ranking
-    from bayespref.wording import ranking_note, verdict_text
+    from bayespref.inference.trust import trust
+    from bayespref.wording import ranking_note
 
     loaded = load(fit)
     table = ranking(loaded, anchor=anchor, scale=scale)
     if as_json:
         items = table.reset_index().to_dict("records")
-        write_json({"fit": str(fit), **trust(loaded), **table.attrs, "items": items})
+        write_json({"fit": str(fit), **trust_record(loaded), **table.attrs, "items": items})
         return
     out = console()
     out.print(ranking_table(table))
-    out.print(f"\n{ranking_note(table)}\n\n{verdict_text(loaded)}")
+    out.print(f"\n{ranking_note(table)}\n\n{trust(loaded)}")
 
 
 @app.command(sort_key=3)
@@ -210,14 +211,15 @@ def compare(
     """
     from bayespref import compare as compare_all
     from bayespref import conclusion
-    from bayespref.wording import comparison_note, verdict_text
+    from bayespref.inference.trust import trust
+    from bayespref.wording import comparison_note
 
     loaded = _load_all(fits, model or [], at_least=2)
     judged = _judge(loaded, by, seed)
     table = compare_all(judged)
     if as_json:
         rows = table.reset_index(names="fit").to_dict("records")
-        trusted = {name: trust(fit) for name, (_, fit) in loaded.items()}
+        trusted = {name: trust_record(fit) for name, (_, fit) in loaded.items()}
         write_json(
             {"unit": table["unit"].iloc[0], "conclusion": conclusion(table), "table": rows, "fits": trusted}
         )
@@ -226,7 +228,7 @@ def compare(
     out.print(f"{conclusion(table)}\n")
     out.print(comparison_table(table))
     out.print(f"\n{comparison_note(judged)}\n")
-    out.print(pairs([(name, verdict_text(fit)) for name, (_, fit) in loaded.items()]))
+    out.print(pairs([(name, trust(fit)) for name, (_, fit) in loaded.items()]))
 
 
 @app.command(sort_key=4)
@@ -252,12 +254,12 @@ def report(
     import jax
 
     from bayespref.html_report import report as write
-    from bayespref.wording import verdict_text
+    from bayespref.inference.trust import trust
 
     loaded = _load_all(fits, model or [], at_least=1)
     write(jax.random.key(seed), loaded, output, by=by, title=title)
     out = console()
-    out.print(pairs([(name, verdict_text(fit)) for name, (_, fit) in loaded.items()]))
+    out.print(pairs([(name, trust(fit)) for name, (_, fit) in loaded.items()]))
     out.print(f"\n{output} written.")
 
 

@@ -97,7 +97,7 @@ def print_quantities(out: Console, fit: xr.DataTree) -> None:
         out.print()
 
 
-def trust(fit: xr.DataTree) -> dict[str, Any]:
+def trust_record(fit: xr.DataTree) -> dict[str, Any]:
     """The verdict on a fit, and the figures behind it."""
     from bayespref import convergence, verdict
 

@@ -10,23 +10,26 @@ import dataclasses
 import hashlib
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import jax
 import numpy as np
 import pandas as pd
 import xarray as xr
-from arviz_stats.base.array import array_stats
 from arviz_stats.loo import compare as arviz_compare
 from arviz_stats.utils import ELPDDataLOO
 from jax import Array
 from scipy.special import logsumexp
+from tqdm.auto import tqdm
 
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.fit import check_same_model, data_of, latent_of, log_likelihood_of
 from bayespref.inference.marginal import effects_of, integrated_log_likelihood
 from bayespref.inference.program import Model, Values, answer_log_likelihood, map_draws
 from bayespref.inference.refit import refitter
+from bayespref.inference.trust import FitWarning
+from bayespref.inference.weights import smooth
 
 UNITS = {
     "comparison": "a new answer by a known annotator",
@@ -76,13 +79,16 @@ def loo(
     draws: int = 1000,
     points: int = 256,
     proposal: str = "student",
+    refit: bool = True,
+    progress: bool = True,
 ) -> Elpd:
     """Leave-one-out expected log predictive density: sum over units of log p(unit | all other units).
 
     By comparison, the unit is one answer, and the question a new answer by a known annotator; identical
     answers share one computation and are weighted by their count. By annotator, the unit is everything an
     annotator said, effects integrated out, and the question a new annotator: the one to compare
-    populations by. Pareto-smoothed importance sampling (Vehtari, Gelman and Gabry, 2017); units with
+    populations by: annotator effects are the model's latent sites in plate `annotator`. Pareto-smoothed
+    importance sampling (Vehtari, Gelman and Gabry, 2017); units with
     unreliable weights are judged by fitting again without them, one by one up to 10, else in 10 folds.
 
     Args:
@@ -93,12 +99,17 @@ def loo(
         draws: posterior draws used by annotator (evenly thinned).
         points: integration points for an annotator's effects, a power of two.
         proposal: "student" or "normal", for the same integral.
+        refit: fit again without units whose weights are unreliable; False keeps them, with a warning.
+        progress: show a progress bar while fitting again.
 
     Returns:
         An `Elpd`, which `compare` and `arviz.compare` take.
 
     Raises:
         ValueError: for another model than the fit's, an unknown unit, or answers without annotators.
+
+    Warns:
+        FitWarning: for unreliable units that are not refitted.
 
     Example:
         >>> loo(jax.random.key(0), bradley_terry, fit, by="annotator")  # doctest: +SKIP
@@ -107,78 +118,112 @@ def loo(
         raise refuse(f"a unit is one of {sorted(UNITS)}", repr(by))
     check_same_model(model, fit)
     comparisons = data_of(fit)
-    if by == "comparison":
-        return _by_comparison(key, model, fit, comparisons)
-    comparisons.by_annotator()
-    return _by_annotator(key, model, fit, comparisons, draws=draws, points=points, proposal=proposal)
+    integrate_key, refit_key = jax.random.split(key)
+    if by == "annotator":
+        units = _annotators(integrate_key, model, fit, comparisons, draws, points, proposal)
+    else:
+        units = _answers(model, fit, comparisons)
+    elpd, khat, lpd = _psis(units.values)
+    bad = np.flatnonzero(khat > _good_k(len(units.values)))
+    if len(bad) and refit:
+        _refit(refit_key, model, fit, comparisons, units, bad, elpd, progress=progress)
+        khat[bad] = 0.0
+    elif len(bad):
+        warnings.warn(
+            f"{fit.attrs['model']}: {len(bad)} of {len(elpd)} units have k-hat > "
+            f"{_good_k(len(units.values)):.2f}, so the elpd is unreliable: call loo with refit=True.",
+            FitWarning,
+            stacklevel=2,
+        )
+    result = _result(by, comparisons, units, elpd, khat, lpd)
+    result.refitted = len(bad) if refit else 0
+    return result
+
+
+class Units(NamedTuple):
+    """What is left out: (s, u) log-likelihoods of u units, and how to leave some out and score them.
+
+    `left_out(fold)` is how many answers of each row go with those units, `score(latent)` their (s, u)
+    log-likelihoods at other draws; `count` (u,) is how many identical units each stands for, `labels` name
+    them, `errors` (s, u) are standard errors of the integral.
+    """
+
+    values: np.ndarray
+    left_out: Callable[[np.ndarray], np.ndarray]
+    score: Callable[[Values], np.ndarray]
+    count: np.ndarray
+    labels: np.ndarray | None = None
+    errors: np.ndarray | None = None
+
+
+def _answers(model: Model, fit: xr.DataTree, comparisons: Comparisons) -> Units:
+    """Single answers; a row's identical answers share one computation."""
+
+    @jax.jit
+    def compute(comparisons: Comparisons, latent: Values) -> Array:
+        return map_draws(lambda draw: answer_log_likelihood(model, comparisons, draw), latent)
+
+    def left_out(fold: np.ndarray) -> np.ndarray:
+        return np.bincount(fold, minlength=len(comparisons))
+
+    values = log_likelihood_of(model, fit)
+    count = np.asarray(comparisons.count)
+    return Units(values, left_out, lambda latent: np.asarray(compute(comparisons, latent)), count)
+
+
+def _annotators(
+    key: Array,
+    model: Model,
+    fit: xr.DataTree,
+    comparisons: Comparisons,
+    draws: int,
+    points: int,
+    proposal: str,
+) -> Units:
+    """All that each annotator said, effects integrated out; annotators without answers are no units."""
+    annotator = np.asarray(comparisons.by_annotator())
+    assert comparisons.annotators is not None
+    count = np.asarray(comparisons.count)
+    answered = np.unique(annotator)
+    effects = effects_of(model, comparisons, fit)
+
+    def integrate(latent: Values) -> tuple[np.ndarray, np.ndarray]:
+        shared = thin(latent, draws)
+        return integrated_log_likelihood(
+            key, model, comparisons, shared, effects, points=points, proposal=proposal
+        )
+
+    values, errors = integrate(latent_of(fit))
+    labels = comparisons.annotators.labels
+    return Units(
+        values[:, answered],
+        lambda fold: np.where(np.isin(annotator, answered[fold]), count, 0),
+        lambda latent: integrate(latent)[0][:, answered],
+        np.ones(len(answered), int),
+        None if labels is None else labels[answered].astype(str),
+        errors[:, answered],
+    )
+
+
+def _refit(key, model, fit, comparisons, units: Units, bad: np.ndarray, elpd: np.ndarray, *, progress: bool):
+    """Replace the elpd of unreliable units by that of fits without them."""
+    again = refitter(model, fit, comparisons)
+    folds = np.array_split(bad, min(len(bad), MAX_SINGLE_REFITS))
+    bar = tqdm(folds, disable=not progress, desc=f"fitting without {len(bad)} unreliable units")
+    for index, fold in enumerate(bar):
+        latent = again(jax.random.fold_in(key, index), units.left_out(fold))
+        elpd[fold] = _log_mean(units.score(latent)[:, fold])
 
 
 def _psis(log_likelihood: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pointwise elpd, k-hat and log predictive density of (s, u) log-likelihoods."""
     values = log_likelihood.astype(np.float64)
-    log_weights, khat = array_stats.psislw(values, axis=0)  # draws move to the last axis
-    elpd = np.asarray(logsumexp(log_weights + values.T, axis=-1))
-    return elpd, np.asarray(khat), _log_mean(values)
+    log_weights, khat = smooth(-values)
+    return np.asarray(logsumexp(log_weights + values, axis=0)), khat, _log_mean(values)
 
 
 def _good_k(draws: int) -> float:
     return min(1 - 1 / math.log10(draws), 0.7)
-
-
-def _by_comparison(key: Array, model: Model, fit: xr.DataTree, comparisons: Comparisons) -> Elpd:
-    values = log_likelihood_of(model, fit)
-    elpd, khat, lpd = _psis(values)
-    bad = np.flatnonzero(khat > _good_k(len(values)))
-    if len(bad):
-
-        @jax.jit
-        def score(comparisons: Comparisons, latent: Values) -> Array:
-            return map_draws(lambda draw: answer_log_likelihood(model, comparisons, draw), latent)
-
-        refit = refitter(model, fit, comparisons)
-        for index, fold in enumerate(_folds(bad)):
-            left_out = np.zeros(len(comparisons))
-            left_out[fold] = 1
-            latent = refit(jax.random.fold_in(key, index), left_out)
-            elpd[fold] = _log_mean(np.asarray(score(comparisons, latent))[:, fold])
-    count = np.asarray(comparisons.count)
-    spread = [np.repeat(x, count) for x in (elpd, np.where(khat > _good_k(len(values)), 0.0, khat), lpd)]
-    return _result("comparison", comparisons, *spread, draws=len(values), refitted=len(bad))
-
-
-def _by_annotator(key, model, fit, comparisons, *, draws: int, points: int, proposal: str) -> Elpd:
-    integrate_key, refit_key = jax.random.split(key)
-    effects = effects_of(model, comparisons, fit)
-
-    def integrated(latent: Values, wanted: int) -> tuple[np.ndarray, np.ndarray]:
-        return integrated_log_likelihood(
-            integrate_key, model, comparisons, thin(latent, wanted), effects, points=points, proposal=proposal
-        )
-
-    values, errors = integrated(latent_of(fit), draws)
-    elpd, khat, lpd = _psis(values)
-    bad = np.flatnonzero(khat > _good_k(len(values)))
-    if len(bad):
-        refit = refitter(model, fit, comparisons)
-        annotator, count = np.asarray(comparisons.annotator), np.asarray(comparisons.count)
-        for index, fold in enumerate(_folds(bad)):
-            latent = refit(jax.random.fold_in(refit_key, index), np.where(np.isin(annotator, fold), count, 0))
-            elpd[fold] = _log_mean(integrated(latent, draws)[0][:, fold])
-    khat = np.where(np.isin(np.arange(len(khat)), bad), 0.0, khat)
-    answered = np.bincount(np.asarray(comparisons.annotator), minlength=len(khat)) > 0
-    result = _result(
-        "annotator",
-        comparisons,
-        *(x[answered] for x in (elpd, khat, lpd)),
-        draws=len(values),
-        refitted=len(bad),
-    )
-    result.integration_se = float(np.sqrt(np.sum(np.mean(errors**2, 0))))
-    if comparisons.annotators.labels is not None:
-        result.elpd_i = result.elpd_i.assign_coords(
-            annotator=comparisons.annotators.labels[answered].astype(str)
-        )
-    return result
 
 
 def thin(latent: Values, wanted: int) -> Values:
@@ -188,18 +233,17 @@ def thin(latent: Values, wanted: int) -> Values:
     return {name: value[index] for name, value in latent.items()}
 
 
-def _folds(bad: np.ndarray) -> list[np.ndarray]:
-    """Units left out together: alone if they are few, else in folds."""
-    return np.array_split(bad, min(len(bad), MAX_SINGLE_REFITS))
-
-
 def _log_mean(values: np.ndarray) -> np.ndarray:
     return np.asarray(logsumexp(values.astype(np.float64, copy=False), axis=0)) - math.log(len(values))
 
 
-def _result(unit: str, comparisons: Comparisons, elpd, khat, lpd, *, draws: int, refitted: int) -> Elpd:
-    n = len(elpd)
-    dim = "answer" if unit == "comparison" else "annotator"
+def _result(by: str, comparisons: Comparisons, units: Units, elpd, khat, lpd) -> Elpd:
+    """The figures, one entry for each unit, identical ones repeated."""
+    elpd, khat, lpd = (np.repeat(values, units.count) for values in (elpd, khat, lpd))
+    n, draws = len(elpd), len(units.values)
+    dim = "answer" if by == "comparison" else "annotator"
+    coords = {} if units.labels is None else {dim: units.labels}
+    error = 0.0 if units.errors is None else float(np.sqrt(np.mean(units.errors**2, 0).sum()))
     return Elpd(
         elpd=float(elpd.sum()),
         se=float(np.sqrt(n * elpd.var())),
@@ -209,11 +253,11 @@ def _result(unit: str, comparisons: Comparisons, elpd, khat, lpd, *, draws: int,
         scale="log",
         warning=False,
         good_k=_good_k(draws),
-        elpd_i=xr.DataArray(elpd, dims=dim, name="elpd_i"),
-        pareto_k=xr.DataArray(khat, dims=dim, name="pareto_k"),
-        unit=unit,
+        elpd_i=xr.DataArray(elpd, dims=dim, coords=coords, name="elpd_i"),
+        pareto_k=xr.DataArray(khat, dims=dim, coords=coords, name="pareto_k"),
+        unit=by,
         data=data_digest(comparisons),
-        refitted=refitted,
+        integration_se=error,
     )
 
 

@@ -25,7 +25,7 @@ from bayespref.diagnostics.summary import Summary
 from bayespref.gallery import options_of, story
 from bayespref.inference.fit import VERSIONED, check_same_model, data_of
 from bayespref.inference.program import Model
-from bayespref.inference.trust import verdict
+from bayespref.inference.trust import trust, verdict
 from bayespref.predictive import posterior_predictive
 from bayespref.wording import (
     PROB,
@@ -36,7 +36,6 @@ from bayespref.wording import (
     ranking_note,
     ranking_rows,
     unit_of,
-    verdict_text,
 )
 
 MATRIX_ITEMS, FOREST_ROWS, RANKED = 30, 60, 500
@@ -120,7 +119,7 @@ def _rankable(fit: xr.DataTree) -> bool:
 
 def _answer(fits: Fits, best: str, table: pd.DataFrame | None, ranked: str | None, ranking) -> str:
     model, fit = fits[best]
-    lead = verdict_text(fit) if table is None else elpd.conclusion(table)
+    lead = trust(fit) if table is None else elpd.conclusion(table)
     said = story(model)
     parts = [f"<p class='lead'>{_text(lead)}</p>"]
     if said:
@@ -164,7 +163,7 @@ def _fit(key: Array, name: str, model: Model, fit: xr.DataTree) -> str:
     kind = "warn" if verdict(fit) else "good"
     parts = [
         "".join(f"<p>{_prose(paragraph)}</p>" for paragraph in story(model)),
-        f"<p class='{kind}'><b>Verdict.</b> {_text(verdict_text(fit))}</p>",
+        f"<p class='{kind}'><b>Verdict.</b> {_text(trust(fit))}</p>",
         f"<p class='small'>{_text(_made(model, fit))}</p>",
     ]
     if rows := quantities(fit):

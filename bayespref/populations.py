@@ -52,7 +52,7 @@ def by_annotator(
     assert answers is not None and annotators is not None
     size = len(annotators)
     if over is not None:
-        return _vector(name, answers, size, spread, over, tuple(labels), concentration)
+        return _vector(name, size, spread, over, tuple(labels), concentration)
     share = centring(answers, spread)
     sd = jnp.asarray(numpyro.sample(f"{name}_sd", dist.HalfNormal(spread)))
     with numpyro.plate("annotator", size):
@@ -60,7 +60,7 @@ def by_annotator(
         return jnp.asarray(numpyro.deterministic(name, raw * sd ** (1 - share)))
 
 
-def _vector(name, answers, size, spread, over, labels, concentration) -> Array:
+def _vector(name, size, spread, over, labels, concentration) -> Array:
     spread = jnp.broadcast_to(spread, (len(labels),)) if labels else jnp.asarray(spread)
     if spread.ndim != 1:
         raise refuse("a vector of effects has labels, or one spread for each element", f"spread {spread}")

@@ -127,8 +127,9 @@ def _item_table(items, shown: np.ndarray) -> Items:
     if not isinstance(items, Items):
         labels = _labels(items, int(shown.max()) + 1, "item")
         items = Items(columns={}, size=len(labels), labels=labels)
-    if items.labels is not None:
-        unique("item labels", items.labels)
+    if items.labels is None:
+        items = dataclasses.replace(items, labels=_labels(items.size, 0, "item"))
+    unique("item labels", items.labels)
     if (bad := np.flatnonzero((shown >= items.size).any(1))).size:
         raise refuse(
             f"item indices are below the number of items, {items.size}", str(shown[bad[0]]), rows=bad
@@ -193,8 +194,9 @@ def _checked_annotator(annotator, annotators, n: int) -> tuple[np.ndarray, Annot
     if not isinstance(annotators, Annotators):
         labels = _labels(annotators, int(annotator.max()) + 1, "annotator")
         annotators = Annotators(columns={}, size=len(labels), labels=labels)
-    if annotators.labels is not None:
-        unique("annotator labels", annotators.labels)
+    if annotators.labels is None:
+        annotators = dataclasses.replace(annotators, labels=_labels(annotators.size, 0, "annotator"))
+    unique("annotator labels", annotators.labels)
     if (bad := np.flatnonzero(annotator >= annotators.size)).size:
         raise refuse(
             f"annotator indices are below the number of annotators, {annotators.size}",

@@ -10,7 +10,6 @@ import pandas as pd
 import xarray as xr
 
 from bayespref.elpd import UNITS, Elpd
-from bayespref.inference.trust import convergence, verdict
 
 PROB = 0.89
 """Probability of intervals, as in `ranking`."""
@@ -18,22 +17,6 @@ SMALL = 20
 """Elements up to which a quantity is listed."""
 
 Rows = list[dict[str, str]]
-
-
-def verdict_text(fit: xr.DataTree) -> str:
-    """The verdict in plain sentences; of a good fit, the figures that say so."""
-    if problems := verdict(fit):
-        return " ".join(problems)
-    figures, said = convergence(fit), []
-    if "rhat" in figures:
-        said += [f"R-hat {figures['rhat']:.3f}", f"ESS {figures['ess']:,.0f}", "no divergences"]
-    if "khat" in figures:
-        said.append(f"k-hat {figures['khat']:.2f}")
-    if "importance_ess" in figures:
-        said.append(f"importance ESS {figures['importance_ess']:,.0f}")
-    if "elbo_drift" in figures:
-        said.append("ELBO settled")
-    return f"No problems found: {', '.join(said)}."
 
 
 def unit_of(fits: Iterable[xr.DataTree]) -> str:

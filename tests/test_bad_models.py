@@ -183,7 +183,7 @@ BAD = {
     "no worths": (lambda: bp.ranking(fit(), name="quality"), r"worths by item, site 'quality'"),
     "unknown parameter": (
         lambda: bp.simulate(KEY, models.davidson, POOLED, parameters={"tie": 0.0}),
-        r"sampled sites of the model.*log_tie.*got \['tie'\]",
+        r"sites of the model.*log_tie.*got \['tie'\]",
     ),
     "unseen item": (
         lambda: bp.predict(

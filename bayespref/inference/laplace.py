@@ -83,16 +83,15 @@ def laplace(
     start_key, draw_key, resample_key = jax.random.split(key, 3)
     approximation, unravel = approximate(start_key, model, comparisons)
     points, log_weights = _weigh(draw_key, model, comparisons, approximation, unravel, proposals)
-    smoothed, khat = smooth(log_weights)
-    weights = np.exp(smoothed - smoothed.max())
-    weights /= weights.sum()
+    smoothed, khat = smooth(log_weights[:, None])
+    weights = np.exp(smoothed[:, 0])
     index = _systematic(resample_key, weights, draws)
     latent = _constrain(model, comparisons, jax.vmap(unravel)(jnp.asarray(points[index], jnp.float32)))
     latent = {name: value[None] for name, value in latent.items() if sites[name].latent}
     highest = log_weights.max()
     relative = np.exp(log_weights - highest)
     attrs = {
-        "khat": khat,
+        "khat": float(khat[0]),
         "importance_ess": float(1 / np.sum(weights**2)),
         "log_evidence": float(highest + np.log(relative.mean())),
         "log_evidence_se": float(relative.std() / relative.mean() / np.sqrt(proposals)),

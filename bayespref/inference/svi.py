@@ -106,7 +106,7 @@ def svi(
             method="svi",
             settings=settings,
             attrs={
-                "khat": float(khat),
+                "khat": khat,
                 "elbo": -float(losses[-steps // 10 :].mean()),
                 "elbo_drift": _drift(losses),
             },
@@ -168,7 +168,7 @@ def _khat(key: Array, model: Model, guide: Callable, params, comparisons: Compar
         return -jax.lax.map(lambda k: elbo.loss(k, params, model, guide, comparisons), keys, batch_size=64)
 
     weights = log_weights(jax.random.split(key, KHAT_DRAWS), params, comparisons)
-    return smooth(np.asarray(weights, np.float64))[1]
+    return float(smooth(np.asarray(weights, np.float64)[:, None])[1][0])
 
 
 def _draw(key: Array, guide: Callable, params, comparisons: Comparisons, draws: int) -> Values:

@@ -91,6 +91,30 @@ def verdict(fit: xr.DataTree) -> list[str]:
     return sentences
 
 
+def trust(fit: xr.DataTree) -> str:
+    """How far to trust a fit, in one line: its problems and their remedies, or the figures that show none.
+
+    Args:
+        fit: what an inference function returned.
+
+    Example:
+        >>> print(trust(fit))  # doctest: +SKIP
+        No problems found: R-hat 1.002, ESS 1,234, no divergences.
+    """
+    if problems := verdict(fit):
+        return " ".join(problems)
+    figures, said = convergence(fit), []
+    if "rhat" in figures:
+        said += [f"R-hat {figures['rhat']:.3f}", f"ESS {figures['ess']:,.0f}", "no divergences"]
+    if "khat" in figures:
+        said.append(f"k-hat {figures['khat']:.2f}")
+    if "importance_ess" in figures:
+        said.append(f"importance ESS {figures['importance_ess']:,.0f}")
+    if "elbo_drift" in figures:
+        said.append("ELBO settled")
+    return f"No problems found: {', '.join(said)}."
+
+
 def warn(fit: xr.DataTree) -> xr.DataTree:
     """Issue the verdict as warnings and return the fit."""
     for sentence in verdict(fit):

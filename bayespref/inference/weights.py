@@ -11,7 +11,7 @@ EVEN = 10.0
 """Largest weight over the mean below which weights are even: a tail of k = 0.7 would reach hundreds."""
 
 
-def smooth(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
+def smooth(log_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pareto-smooth log-weights (Vehtari et al., 2024): normalised log-weights and k-hat.
 
     When an approximation is all but exact, weights follow the third Hermite polynomial, whose fold puts a
@@ -20,15 +20,19 @@ def smooth(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
     growth they do show.
 
     Args:
-        log_weights: (s,) log posterior minus log proposal, up to a constant.
+        log_weights: (s, u) log of target over proposal, up to a constant for each column.
 
     Returns:
-        (s,) log-weights that sum to one, and k-hat.
+        (s, u) log-weights, each column summing to one, and (u,) k-hat.
     """
-    # ArviZ takes log-likelihoods, the negative of log-weights.
-    smoothed, khat = array_stats.psislw(-np.asarray(log_weights, np.float64))
-    relative = np.exp(log_weights - log_weights.max())
-    unevenness = 1.0 / relative.mean()
-    if unevenness < EVEN:
-        return np.log(relative / relative.sum()), math.log(unevenness) / math.log(len(relative))
-    return smoothed, float(khat)
+    relative = np.asarray(log_weights, np.float64)
+    relative = relative - relative.max(0)
+    log_mean = np.log(np.exp(relative).mean(0))
+    log_draws = math.log(len(relative))
+    normalised, khat = relative - log_mean - log_draws, -log_mean / log_draws
+    uneven = np.flatnonzero(-log_mean >= math.log(EVEN))
+    if len(uneven):
+        # ArviZ takes log-likelihoods, the negative of log-weights, and moves draws to the last axis.
+        smoothed, tail = array_stats.psislw(-relative[:, uneven], axis=0)
+        normalised[:, uneven], khat[uneven] = np.asarray(smoothed).T, np.where(np.isnan(tail), np.inf, tail)
+    return normalised, khat
