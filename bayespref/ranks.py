@@ -65,7 +65,11 @@ def ranking(
     if scale == "elo" and fit.attrs.get("choice") == "probit":
         raise refuse("Elo points count log-odds", "a probit model, whose worths are in units of its noise")
     if anchor is not None and anchor not in labels:
-        raise refuse("the anchor is an item of the fit", repr(anchor), remedy=f"Items: {list(labels[:8])}...")
+        raise refuse(
+            "the anchor is an item of the fit",
+            repr(anchor),
+            remedy=f"Items: {', '.join(map(str, labels[:8]))}, ...",
+        )
     origin = values.mean(1) if anchor is None else values[:, list(labels).index(anchor)]
     relative = values - origin[:, None]
     if scale == "elo":

@@ -63,7 +63,7 @@ def verdict(fit: xr.DataTree) -> list[str]:
     figures, sentences = convergence(fit), []
     settings = json.loads(fit.attrs.get("settings", "{}"))
     if (count := figures.get("divergences", 0)) > 0:
-        target = settings.get("target_accept", 0.8)
+        target = settings.get("target_accept")
         sentences.append(
             f"{count:.0f} transitions diverged, so parts of the posterior were not reached: raise "
             f"target_accept (now {target}) or tighten the priors."
