@@ -185,7 +185,7 @@ def test_the_digest_tells_data_apart():
 
 def test_constrained_effects_and_nested_plates_are_integrated():
     """Lapse rates by annotator (in the unit interval) and an effect per annotator and item: same integral
-    as quadrature over the logit of the rate when the second effect is switched off."""
+    as quadrature over the logit of the rate when the second effect is all but switched off."""
 
     def lapses(comparisons, spread=1e-3):
         score = rewards.item_table(comparisons, scale=1.0)[comparisons.shown]
@@ -208,7 +208,9 @@ def test_constrained_effects_and_nested_plates_are_integrated():
     effects = effects_of(lapses, data, fit)
     assert effects.size == 4  # one rate, three tastes
     draws = {name: value[:50] for name, value in latent_of(fit).items()}
-    values, _ = integrated_log_likelihood(KEY, lapses, data, draws, effects, points=1024, proposal="student")
+    values, errors = integrated_log_likelihood(
+        KEY, lapses, data, draws, effects, points=1024, proposal="student"
+    )
     logit = np.linspace(-100, 40, 14001)  # the Beta prior may be singular at 0: integrate over the logit
     grid = 1 / (1 + np.exp(-logit))
     worth = np.asarray(draws["_log_density"])
@@ -223,4 +225,6 @@ def test_constrained_effects_and_nested_plates_are_integrated():
         chosen = 1 / (1 + np.exp(-np.where(outcome[rows] == 0, gap, -gap)))
         each = np.log(grid[None, :, None] / 2 + (1 - grid[None, :, None]) * chosen[:, None, :]) @ count[rows]
         exact = logsumexp(each + log_prior, axis=1) + np.log(logit[1] - logit[0])
-        np.testing.assert_allclose(values[:, a], exact, atol=0.05)
+        # the stated error covers it, also at draws where the prior of the rate is all but a spike at 0
+        distance = np.abs(values[:, a] - exact)
+        assert (distance < 5 * errors[:, a]).all() and np.median(distance) < 0.02

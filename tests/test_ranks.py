@@ -142,7 +142,7 @@ def test_better_and_winning_are_two_things():
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"anchor": "z"}, r"anchor is an item of the fit; got 'z'.*'a'"),
+        ({"anchor": "z"}, r"anchor is an item of the fit; got 'z'.*Items: a, b"),
         ({"scale": "logit"}, r"'log-odds' or 'elo'; got 'logit'"),
         ({"name": "quality"}, r"worths by item, site 'quality'.*log_density"),
     ],
