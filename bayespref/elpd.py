@@ -87,9 +87,10 @@ def loo(
     By comparison, the unit is one answer, and the question a new answer by a known annotator; identical
     answers share one computation and are weighted by their count. By annotator, the unit is everything an
     annotator said, effects integrated out, and the question a new annotator: the one to compare
-    populations by: annotator effects are the model's latent sites in plate `annotator`. Pareto-smoothed
-    importance sampling (Vehtari, Gelman and Gabry, 2017); units with
-    unreliable weights are judged by fitting again without them, one by one up to 10, else in 10 folds.
+    populations by. Annotator effects are exactly the model's latent sites in plate `annotator`.
+
+    Pareto-smoothed importance sampling (Vehtari, Gelman and Gabry, 2017); units with unreliable weights are
+    judged by fitting again without them, one by one up to 10, else in 10 folds.
 
     Args:
         key: a `jax.random.key`.

@@ -175,6 +175,15 @@ def test_arviz_takes_the_result():
     assert (ours["unit"] == "comparison").all()
 
 
+def test_a_guide_of_the_users_own_is_not_refitted_by_name():
+    """A fit stores a guide's name only: fitting again is refused with what to do, not tried by that name."""
+    data = crowd(4, 10, 7, spread=0.0, items=3)
+    fit = bp.laplace(KEY, functools.partial(bradley_terry, scale=1.0), data)
+    fit.attrs.update(method="svi", settings='{"guide": "mine", "steps": 10}')
+    with pytest.raises(ValueError, match=r"guide with a name.*'mine'.*refit=False"):
+        refitter(functools.partial(bradley_terry, scale=1.0), fit, data)
+
+
 def test_the_digest_tells_data_apart():
     """Another outcome, or another annotator, is other data."""
     data = crowd(4, 10, 5, spread=0.0)

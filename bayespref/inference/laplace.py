@@ -161,9 +161,7 @@ def _newton(objective, hessian, vector: np.ndarray) -> tuple[np.ndarray, np.ndar
     for step in range(NEWTON_STEPS):
         curvature = np.asarray(hessian(vector), np.float64)
         curvature = (curvature + curvature.T) / 2
-        lowest, *_, highest = (
-            np.linalg.eigvalsh(curvature) if len(vector) > 1 else (*curvature[0], *curvature[0])
-        )
+        lowest, highest = np.linalg.eigvalsh(curvature)[[0, -1]]
         definite = lowest > FLAT * highest
         damping = 0.0 if definite else 1e-3 - 2 * lowest
         direction = np.linalg.solve(curvature + damping * np.eye(len(vector)), slope)

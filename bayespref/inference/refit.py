@@ -11,12 +11,12 @@ import numpy as np
 import xarray as xr
 from jax import Array
 
-from bayespref.comparisons import Comparisons
+from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.fit import latent_of
 from bayespref.inference.laplace import laplace
 from bayespref.inference.nuts import sampler
 from bayespref.inference.program import Model, Values
-from bayespref.inference.svi import svi
+from bayespref.inference.svi import GUIDES, svi
 
 
 def refitter(
@@ -45,6 +45,12 @@ def refitter(
         def refit(key: Array, left_out: np.ndarray) -> Values:
             return latent_of(laplace(key, model, without(left_out), **settings))
 
+    elif settings["guide"] not in GUIDES:
+        raise refuse(
+            f"fitting again by svi needs a guide with a name, one of {sorted(GUIDES)}",
+            f"the guide {settings['guide']!r}, which a fit cannot store",
+            remedy="Call loo with refit=False, or fit with a named guide.",
+        )
     else:
 
         def refit(key: Array, left_out: np.ndarray) -> Values:
