@@ -5,6 +5,7 @@ from . import models as models
 from . import plots as plots
 from . import populations as populations
 from . import rewards as rewards
+from . import supports as supports
 from .comparisons import Annotators as Annotators
 from .comparisons import Comparisons as Comparisons
 from .comparisons import Items as Items

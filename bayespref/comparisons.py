@@ -199,6 +199,27 @@ class Comparisons:
             keep_rows=keep_rows,
         )
 
+    @classmethod
+    def from_points(cls, points, outcome=None, *, names: Sequence[str] = (), **options) -> Comparisons:
+        """Build comparisons of points of a continuous space: each distinct point becomes an item.
+
+        Args:
+            points: (n, k) numbers, or (n, k, d) coordinates, of what was shown.
+            outcome: (n,) integer outcomes as in `from_arrays`, or None to simulate.
+            names: names of the d coordinates; x, y, z where not given.
+            options: as in `from_arrays`: annotator, count, presentation, ...
+
+        Raises:
+            ValueError: for points that are not finite, and as `from_arrays`.
+
+        Example:
+            >>> Comparisons.from_points([[0.0, 1.0], [1.0, 2.5]], [0, 1]).items.features.tolist()
+            [[0.0], [1.0], [2.5]]
+        """
+        from bayespref.points import from_points
+
+        return from_points(points, outcome, names=names, **options)
+
     # ---- shapes and derived arrays -------------------------------------------------------------------
 
     def __len__(self) -> int:

@@ -4,6 +4,7 @@ from bayespref.models.bradley_terry import bradley_terry
 from bayespref.models.bradley_terry_position import bradley_terry_position
 from bayespref.models.conditional_logit import conditional_logit
 from bayespref.models.davidson import davidson
+from bayespref.models.density_gp_1d import density_gp_1d
 from bayespref.models.hurried_readers import hurried_readers
 from bayespref.models.mixed_logit import mixed_logit
 from bayespref.models.rationality_by_annotator import rationality_by_annotator
@@ -14,6 +15,7 @@ __all__ = [
     "bradley_terry_position",
     "conditional_logit",
     "davidson",
+    "density_gp_1d",
     "hurried_readers",
     "mixed_logit",
     "rationality_by_annotator",

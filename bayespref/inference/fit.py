@@ -70,9 +70,10 @@ def build(
             )
             for name in names
         }
-        used = {dim for name in names for dim in sites[name].dims} & set(coords)
+        used = {dim for name in names for dim in sites[name].dims}
         index = {"chain": np.arange(chains), "draw": np.arange(draws)}
-        return xr.Dataset(variables, coords={**index, **{dim: coords[dim] for dim in sorted(used)}})
+        named = {name: value for name, value in coords.items() if used.issuperset(value[0])}
+        return xr.Dataset(variables, coords={**index, **dict(sorted(named.items()))})
 
     documented = [name for name in posterior if sites[name].documented]
     groups = {
@@ -123,20 +124,29 @@ def _computed(model, comparisons, latent: Values, sites: dict[str, Site], total:
     return compute(comparisons, latent) if names or store else {}
 
 
-def coordinates(comparisons: Comparisons, sites: dict[str, Site]) -> dict[str, Any]:
-    """Labels of the dimensions: the user's for items, annotators and features, else the model's own."""
-    coords: dict[str, Any] = {}
+def coordinates(comparisons: Comparisons, sites: dict[str, Site]) -> dict[str, tuple]:
+    """Coordinates, name -> (dims, values): the user's labels, the model's own, the points of supports."""
+    labelled: dict[str, Any] = {}
+    coords: dict[str, tuple] = {}
     for site in sites.values():
         for dim, labels in site.coords.items():
-            coords[dim] = list(labels)
-            coords[f"{dim}_other"] = list(labels)
+            labelled[dim] = list(labels)
+            labelled[f"{dim}_other"] = list(labels)
+        for dim, value in {} if site.support is None else site.support.coords().items():
+            if dim in coords and not np.array_equal(coords[dim][1], value[1]):
+                raise refuse(
+                    "two densities of one model live on one support, or on axes with different names",
+                    f"two grids along {dim!r}",
+                    remedy="Declare one support and use it for both, or give name= (names=) to one of them.",
+                )
+            coords[dim] = value
     if comparisons.items.labels is not None:
-        coords["item"] = comparisons.items.labels.astype(str)
+        labelled["item"] = comparisons.items.labels.astype(str)
     if comparisons.annotators is not None and comparisons.annotators.labels is not None:
-        coords["annotator"] = comparisons.annotators.labels.astype(str)
+        labelled["annotator"] = comparisons.annotators.labels.astype(str)
     if comparisons.feature_names:
-        coords["feature"] = list(comparisons.feature_names)
-    return coords
+        labelled["feature"] = list(comparisons.feature_names)
+    return {**coords, **{dim: ((dim,), values) for dim, values in labelled.items()}}
 
 
 def data_of(fit: xr.DataTree) -> Comparisons:

@@ -18,6 +18,7 @@ from numpyro.infer import init_to_median
 from numpyro.infer.util import constrain_fn, potential_energy
 
 from bayespref.comparisons import Comparisons, refuse
+from bayespref.inference import nested
 from bayespref.inference.fit import build
 from bayespref.inference.nuts import check_data
 from bayespref.inference.program import Model, sites_of
@@ -44,6 +45,7 @@ def laplace(
     *,
     draws: int = 4000,
     proposals: int = 8000,
+    outer_points: int = 16,
 ) -> xr.DataTree:
     """Fit by Laplace's approximation with importance resampling: q = Normal(mode, (-Hessian)^-1).
 
@@ -58,6 +60,8 @@ def laplace(
         comparisons: the data, with outcomes.
         draws: draws after resampling.
         proposals: draws before.
+        outer_points: where a reward has scales to integrate over (`rewards.gp`), the number of their values
+            that proposals come from, a power of two; see `inference/nested.py`.
 
     Returns:
         A fit with one chain, exchangeable draws; attributes `khat` and `importance_ess`, group `mode`.
@@ -81,12 +85,15 @@ def laplace(
             remedy="Fit with nuts.",
         )
     start_key, draw_key, resample_key = jax.random.split(key, 3)
-    approximation, unravel = approximate(start_key, model, comparisons)
-    points, log_weights = _weigh(draw_key, model, comparisons, approximation, unravel, proposals)
+    proposed, log_q, mode, evaluations = _propose(
+        start_key, draw_key, model, comparisons, sites, proposals=proposals, outer_points=outer_points
+    )
+    target = np.asarray(_log_posteriors(model, proposed, comparisons), np.float64)
+    log_weights = np.where(np.isfinite(target), target, -np.inf) - log_q
     smoothed, khat = smooth(log_weights[:, None])
     weights = np.exp(smoothed[:, 0])
     index = _systematic(resample_key, weights, draws)
-    latent = _constrain(model, comparisons, jax.vmap(unravel)(jnp.asarray(points[index], jnp.float32)))
+    latent = _constrain(model, comparisons, {name: value[index] for name, value in proposed.items()})
     latent = {name: value[None] for name, value in latent.items() if sites[name].latent}
     highest = log_weights.max()
     relative = np.exp(log_weights - highest)
@@ -95,26 +102,46 @@ def laplace(
         "importance_ess": float(1 / np.sum(weights**2)),
         "log_evidence": float(highest + np.log(relative.mean())),
         "log_evidence_se": float(relative.std() / relative.mean() / np.sqrt(proposals)),
-        "evaluations": approximation.evaluations,
+        "evaluations": evaluations,
     }
     settings = {"draws": draws, "proposals": proposals}
     fit = build(model, comparisons, latent, key=key, method="laplace", settings=settings, attrs=attrs)
-    fit["mode"] = xr.DataTree(
-        _mode(model, comparisons, unravel(jnp.asarray(approximation.mode, jnp.float32)), fit)
-    )
+    fit["mode"] = xr.DataTree(_mode(model, comparisons, mode, fit))
     return warn(fit)
+
+
+def _propose(start_key, draw_key, model, comparisons, sites, *, proposals: int, outer_points: int):
+    """Proposals (s, ...) in unconstrained space, their log-density, the mode, and gradients evaluated."""
+    outer = {site.name for site in sites.values() if site.latent and site.outer}
+    if outer and outer != {site.name for site in sites.values() if site.latent}:
+        start = _starts(model, start_key, comparisons)
+        place_key, draw_key = jax.random.split(draw_key)
+        found = nested.approximate(place_key, model, comparisons, start, outer, points=outer_points)
+        points, log_q = found.draw(draw_key, proposals)
+        return points, log_q, found.mode, found.evaluations
+    gaussian, unravel = approximate(start_key, model, comparisons)
+    noise = np.asarray(jax.random.normal(draw_key, (proposals, len(gaussian.mode))), np.float64)
+    points = gaussian.mode + np.linalg.solve(gaussian.precision_factor.T, noise.T).T
+    log_q = -0.5 * np.sum(noise**2 + np.log(2 * np.pi), 1) + np.log(np.diag(gaussian.precision_factor)).sum()
+    mode = unravel(jnp.asarray(gaussian.mode, jnp.float32))
+    return jax.vmap(unravel)(jnp.asarray(points, jnp.float32)), log_q, mode, gaussian.evaluations
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _documented(model: Model, unconstrained: dict[str, Array], comparisons: Comparisons) -> dict[str, Array]:
+    return constrain_fn(model, (comparisons,), {}, unconstrained, return_deterministic=True)
 
 
 def _mode(model: Model, comparisons: Comparisons, unconstrained, fit: xr.DataTree) -> xr.Dataset:
     """Documented quantities at the mode (of the density in unconstrained space)."""
-    values = constrain_fn(model, (comparisons,), {}, unconstrained, return_deterministic=True)
+    values = _documented(model, unconstrained, comparisons)
     posterior = fit["posterior"].to_dataset().isel(chain=0, draw=0, drop=True)
     return posterior.copy(data={name: np.asarray(values[str(name)]) for name in posterior})
 
 
 def approximate(key: Array, model: Model, comparisons: Comparisons):
     """The posterior mode and curvature in unconstrained space, and the map from vectors to sites."""
-    start, unravel = ravel_pytree(jax.jit(functools.partial(_start, model))(key, comparisons))
+    start, unravel = ravel_pytree(_starts(model, key, comparisons))
 
     def potential(vector: Array, comparisons: Comparisons) -> Array:
         return jnp.asarray(potential_energy(model, (comparisons,), {}, unravel(vector)))
@@ -135,7 +162,8 @@ def approximate(key: Array, model: Model, comparisons: Comparisons):
     return Gaussian(mode, factor, found.nfev + newton), unravel
 
 
-def _start(model: Model, key: Array, comparisons: Comparisons):
+@functools.partial(jax.jit, static_argnums=0)
+def _starts(model: Model, key: Array, comparisons: Comparisons) -> dict[str, Array]:
     """Unconstrained prior medians of every sampled site."""
     median = handlers.substitute(handlers.seed(model, key), substitute_fn=init_to_median())
     return {
@@ -186,24 +214,14 @@ def _newton(objective, hessian, vector: np.ndarray) -> tuple[np.ndarray, np.ndar
     )
 
 
-def _weigh(key, model, comparisons, gaussian: Gaussian, unravel, proposals: int):
-    """Draw from the approximation; log-weights are log posterior minus log q, constants included."""
-    d = len(gaussian.mode)
-    noise = np.asarray(jax.random.normal(key, (proposals, d)), np.float64)
-    points = gaussian.mode + np.linalg.solve(gaussian.precision_factor.T, noise.T).T
-    points32 = points.astype(np.float32)
+@functools.partial(jax.jit, static_argnums=0)
+def _log_posteriors(model: Model, points: dict[str, Array], comparisons: Comparisons) -> Array:
+    """(s,) log posterior density, constants included, at points (s, ...) in unconstrained space."""
 
-    @jax.jit
-    def log_posterior(points: Array, comparisons: Comparisons) -> Array:
-        def one(point: Array) -> Array:
-            return -jnp.asarray(potential_energy(model, (comparisons,), {}, unravel(point)))
+    def one(point: dict[str, Array]) -> Array:
+        return -jnp.asarray(potential_energy(model, (comparisons,), {}, point))
 
-        return jax.lax.map(one, points, batch_size=CHUNK)
-
-    target = np.asarray(log_posterior(jnp.asarray(points32), comparisons), np.float64)
-    log_q = -0.5 * np.sum(noise**2, 1) + np.log(np.diag(gaussian.precision_factor)).sum()
-    log_q -= 0.5 * d * np.log(2 * np.pi)
-    return points, np.where(np.isfinite(target), target, -np.inf) - log_q
+    return jax.lax.map(one, points, batch_size=CHUNK)
 
 
 def _systematic(key: Array, weights: np.ndarray, draws: int) -> np.ndarray:

@@ -15,9 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpyro import handlers
+from numpyro.distributions import Distribution
 from numpyro.infer.initialization import init_to_sample
 
 from bayespref.comparisons import Comparisons, refuse
+from bayespref.supports import Support
 
 Model = Callable[..., Any]
 Values = dict[str, Array]
@@ -32,6 +34,8 @@ class Site:
         latent: sampled (True) or computed (False).
         annotator_axis: axis of `dims` that runs over annotators, or None.
         coords: labels that the model itself gives, dimension -> labels.
+        support: where a density that hangs on this site lives, or None.
+        outer: whether Laplace integrates over it from outside (scales of a Gaussian process).
     """
 
     name: str
@@ -40,6 +44,8 @@ class Site:
     latent: bool
     annotator_axis: int | None
     coords: dict[str, tuple[str, ...]]
+    support: Support | None = None
+    outer: bool = False
 
     @property
     def documented(self) -> bool:
@@ -108,8 +114,13 @@ def choice_of(model: Model, comparisons: Comparisons) -> str:
 
 
 def _plain(value: Any) -> Any:
+    """What an option says, without the address it happens to have in memory."""
     if isinstance(value, (np.ndarray, jax.Array, np.generic)):
         return np.asarray(value).tolist()
+    if isinstance(value, Distribution):
+        return [type(value).__name__, {name: value.__dict__.get(name) for name in value.arg_constraints}]
+    if inspect.isfunction(value):
+        return f"{value.__module__}.{value.__qualname__}"
     return repr(value)
 
 
@@ -154,7 +165,8 @@ def _site(name: str, site: dict) -> Site:
     axes = [axis for axis, plate in plated.items() if plate == "annotator"]
     coords = {dim: tuple(labels) for dim, labels in infer.get("coords", {}).items()}
     latent = site["type"] == "sample" and not site["is_observed"]
-    return Site(name, shape, dims, latent, axes[0] if axes else None, coords)
+    axis = axes[0] if axes else None
+    return Site(name, shape, dims, latent, axis, coords, infer.get("support"), bool(infer.get("outer")))
 
 
 def run(model: Model, comparisons: Comparisons, values: Values, key: Array | None = None) -> dict[str, dict]:

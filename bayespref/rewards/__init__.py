@@ -1,7 +1,8 @@
 """Rewards: each samples its prior inside a model and gives the log-density of what can be chosen."""
 
 from bayespref.rewards.from_columns import from_columns
+from bayespref.rewards.gp import gp
 from bayespref.rewards.item_table import item_table
 from bayespref.rewards.linear import linear
 
-__all__ = ["from_columns", "item_table", "linear"]
+__all__ = ["from_columns", "gp", "item_table", "linear"]

@@ -1,0 +1,51 @@
+"""How a reward over points becomes a density on its support."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+import numpyro
+from jax import Array
+
+from bayespref.supports import Support
+
+Reward = Callable[[Array], Array]
+
+
+def normalised(name: str, support: Support, reward: Reward) -> Reward:
+    """Normalise a reward over its support: log p(x) = r(x) - log integral exp r.
+
+    Registers site `name`, the log-density at the support's points, along the support's dimensions.
+
+    Args:
+        name: of the site.
+        support: where the density lives.
+        reward: from points (..., d) to (...,) nats.
+
+    Returns:
+        A function from points (..., d) in the support to log-densities (...,) in nats; points outside raise.
+
+    Example:
+        >>> def model(comparisons):
+        ...     log_density = normalised("log_density", support, reward)
+    """
+    at_points = reward(jnp.asarray(support.points, jnp.float32))
+    log_total = support.log_total(at_points)
+    with _plates(support):
+        numpyro.deterministic(name, (at_points - log_total).reshape(support.shape))
+
+    def log_density(points: Array) -> Array:
+        support.check(points)
+        return reward(points) - log_total
+
+    return log_density
+
+
+def _plates(support: Support):
+    from contextlib import ExitStack
+
+    stack = ExitStack()
+    for axis, (dim, size) in enumerate(zip(support.dims, support.shape, strict=True)):
+        stack.enter_context(numpyro.plate(dim, size, dim=axis - len(support.dims)))
+    return stack
