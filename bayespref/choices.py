@@ -178,6 +178,42 @@ class Lapse(Choice):
         return jnp.concatenate([jnp.where(there, columns, -jnp.inf), attentive + extra], -1)
 
 
+class Mixture(Choice):
+    """Each answer comes from one of several choices; see `populations.mixture`."""
+
+    arg_constraints: ClassVar[dict] = {}
+    pytree_data_fields = ("components", "log_weight")
+
+    def __init__(
+        self, components: tuple[Choice, ...], log_weight: Array, *, validate_args: bool | None = None
+    ):
+        self.components, self.log_weight = tuple(components), jnp.asarray(log_weight)
+        super().__init__(self.components[0].batch_shape, (), validate_args=validate_args)
+
+    @property
+    @override
+    def k(self) -> int:
+        return self.components[0].k
+
+    @property
+    @override
+    def ties(self) -> bool:
+        return self.components[0].ties
+
+    @property
+    @override
+    def nones(self) -> bool:
+        return self.components[0].nones
+
+    @override
+    def log_probs(self, available: Array | None = None) -> Array:
+        each = jnp.stack([choice.log_probs(available) for choice in self.components], -1)
+        # Masked before and after: the gradient of log(0 + 0) is not a number.
+        there = each > -jnp.inf
+        mixed = jax.nn.logsumexp(jnp.where(there, each, -1e30) + self.log_weight, axis=-1)
+        return jnp.where(there.any(-1), mixed, -jnp.inf)
+
+
 def logit(score: Array) -> Logit:
     """Luce / Bradley-Terry / multinomial logit choice: P(i) = exp(s_i) / sum_j exp(s_j).
 

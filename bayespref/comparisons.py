@@ -76,6 +76,16 @@ class Items:
             )
         return self.columns["features"]
 
+    def column(self, name: str) -> Array:
+        """(m, ...) a column of the items; raises a ValueError where the items lack it."""
+        if name not in self.columns:
+            raise refuse(
+                f"this model needs the items' column {name!r}",
+                f"items with columns {sorted(self.columns)}",
+                remedy=f"Add it: comparisons.with_item_columns({{{name!r}: values}}).",
+            )
+        return self.columns[name]
+
     def __len__(self) -> int:
         """Rows carried here: all of them, but for a minibatch."""
         return self.size if self.index is None else len(self.index)

@@ -1,4 +1,4 @@
-"""How annotators differ: effects by annotator id."""
+"""How annotators differ: effects by annotator id, or a mixture that needs no ids."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpyro.distributions as dist
 from jax import Array
 from jax.typing import ArrayLike
 
+from bayespref.choices import Choice, Mixture
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.parametrisation import centring
 
@@ -85,3 +86,37 @@ def _correlation_factor(name: str, over: str, d: int, concentration: float) -> A
     with numpyro.plate(over, d, dim=-2), numpyro.plate(f"{over}_other", d, dim=-1):
         numpyro.deterministic(f"{name}_correlation", factor @ factor.T)
     return factor
+
+
+def mixture(components: Sequence[Choice], log_weight: Array) -> Mixture:
+    """Each answer comes from annotator h with probability w_h: P(y) = sum_h w_h P_h(y).
+
+    Needs no annotator ids, and so cannot use them: answers are independent given the parameters. Source:
+    arXiv 2311.14115 (the two-annotator experiments). Its likelihood does not change when components swap
+    places: report them in an order of their own (of their means, say).
+
+    Args:
+        components: one choice distribution for each kind of annotator, of one batch shape and with the same
+            outcomes.
+        log_weight: (h,) or (..., h) log shares of the answers, summing to one.
+
+    Returns:
+        A distribution over answers, for `observe`.
+
+    Raises:
+        ValueError: for fewer than two components, or components that do not match.
+
+    Example:
+        >>> from bayespref import choices
+        >>> opposed = [choices.logit(jnp.array([9.0, 0.0])), choices.logit(jnp.array([0.0, 9.0]))]
+        >>> [round(float(p), 2) for p in mixture(opposed, jnp.log(jnp.array([0.4, 0.6]))).probs]
+        [0.4, 0.6]
+    """
+    if len(components) < 2 or not all(isinstance(choice, Choice) for choice in components):
+        raise refuse("a mixture has at least two distributions from bayespref.choices", f"{components!r}")
+    kinds = {(choice.batch_shape, choice.k, choice.ties, choice.nones) for choice in components}
+    if len(kinds) > 1:
+        raise refuse("the components of a mixture have one shape and the same outcomes", f"{kinds}")
+    if jnp.shape(log_weight)[-1:] != (len(components),):
+        raise refuse(f"a mixture has {len(components)} weights", f"shape {jnp.shape(log_weight)}")
+    return Mixture(tuple(components), log_weight)

@@ -5,10 +5,14 @@ from bayespref.models.bradley_terry_position import bradley_terry_position
 from bayespref.models.conditional_logit import conditional_logit
 from bayespref.models.davidson import davidson
 from bayespref.models.density_gp_1d import density_gp_1d
+from bayespref.models.dpo_1d import dpo_1d
+from bayespref.models.geometric_1d import geometric_1d
 from bayespref.models.hurried_readers import hurried_readers
+from bayespref.models.length_normalised_items import length_normalised_items
 from bayespref.models.mixed_logit import mixed_logit
 from bayespref.models.rationality_by_annotator import rationality_by_annotator
 from bayespref.models.thurstone import thurstone
+from bayespref.models.two_viewpoints_1d import two_viewpoints_1d
 
 __all__ = [
     "bradley_terry",
@@ -16,8 +20,12 @@ __all__ = [
     "conditional_logit",
     "davidson",
     "density_gp_1d",
+    "dpo_1d",
+    "geometric_1d",
     "hurried_readers",
+    "length_normalised_items",
     "mixed_logit",
     "rationality_by_annotator",
     "thurstone",
+    "two_viewpoints_1d",
 ]

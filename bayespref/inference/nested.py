@@ -17,7 +17,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
-import scipy.optimize
 import scipy.stats
 from jax import Array
 from jax.flatten_util import ravel_pytree
@@ -29,10 +28,13 @@ from bayespref.inference.program import Model
 CHUNK, STEPS, FREEDOM = 64, 60, 7
 STEP = 0.02
 """Step in theta over which log det H is differenced: its float32 noise is about 1e-4."""
+AWAY, FARTHEST, OUTER_STEPS, GAIN = 0.15, 0.7, 40, 0.05
+"""Steps in theta (mostly logs of scales): to difference slopes, longest; how many; nats not worth another."""
 SETTLED = 0.03
 """Distance to the inner mode, in posterior standard deviations, below what float32 sums can tell."""
-STRAIGHT = 1e-4
-"""Curvature, relative to the prior's, below which a direction counts as not curved and is repaired."""
+NUDGE = 0.1
+STRAIGHT = 0.05
+"""Least curvature of a direction; the weights' priors have 1. Mixtures have some with none, or negative."""
 
 
 class Inner(NamedTuple):
@@ -110,11 +112,15 @@ def _potential(model: Model, theta: Any, z: Any, comparisons: Comparisons) -> Ar
 class _Problem:
     """One model and its data, with vectors for theta and z; counts what it evaluates."""
 
-    def __init__(self, model: Model, comparisons: Comparisons, start: dict[str, Array], outer: set[str]):
+    def __init__(
+        self, key: Array, model: Model, comparisons: Comparisons, start: dict[str, Array], outer: set[str]
+    ):
         self.model, self.comparisons = model, comparisons
         theta = {name: value for name, value in start.items() if name in outer}
         z = {name: value for name, value in start.items() if name not in outer}
         (self.theta, self.unravel_theta), (self.z, self.unravel_z) = ravel_pytree(theta), ravel_pytree(z)
+        # Exchangeable components start at a saddle; a little noise lets Newton's method leave it.
+        self.z = self.z + NUDGE * jax.random.normal(key, self.z.shape)
         self.evaluations = 0
 
     def _args(self, theta: np.ndarray, z: np.ndarray):
@@ -129,27 +135,25 @@ class _Problem:
         return value, np.asarray(outer, np.float64), np.asarray(inner, np.float64)
 
     def factor(self, theta: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Cholesky factor of the Hessian in z, directions without curvature repaired."""
+        """Cholesky factor of the Hessian in z, directions of little or negative curvature repaired."""
         hessian = np.asarray(_hessian(*self._args(theta, z), self.comparisons), np.float64)
-        hessian = (hessian + hessian.T) / 2
-        try:
-            return np.linalg.cholesky(hessian)
-        except np.linalg.LinAlgError:
-            values, vectors = np.linalg.eigh(hessian)
-            values = np.maximum(np.abs(values), STRAIGHT * np.median(np.abs(values)))
-            return np.linalg.cholesky((vectors * values) @ vectors.T)
+        values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
+        return np.linalg.cholesky((vectors * np.maximum(np.abs(values), STRAIGHT)) @ vectors.T)
 
     def solve(self, theta: np.ndarray, *guesses: np.ndarray) -> Inner:
         """The inner mode at theta, from the best guess; from the prior's medians if that fails."""
-        best = min(guesses, key=lambda z: self.slopes(theta, z)[0])
-        inner = self._newton(theta, best) or self._newton(theta, np.asarray(self.z, np.float64))
-        if inner is None:
+        if (inner := self.attempt(theta, *guesses)) is None:
             raise refuse(
                 "Laplace's approximation needs a mode of the weights given the scales",
                 f"none within {STEPS} Newton steps",
                 remedy="Something is not identified by data and priors: fit with nuts.",
             )
         return inner
+
+    def attempt(self, theta: np.ndarray, *guesses: np.ndarray) -> Inner | None:
+        """`solve`, but None where no mode is found."""
+        best = min(guesses, key=lambda z: self.slopes(theta, z)[0])
+        return self._newton(theta, best) or self._newton(theta, np.asarray(self.z, np.float64))
 
     def _newton(self, theta: np.ndarray, z: np.ndarray) -> Inner | None:
         """Newton's method; a factor is kept while it still brings the mode closer."""
@@ -222,62 +226,79 @@ def approximate(
     Raises:
         ValueError: where the inner mode is not found, or F has no minimum.
     """
-    problem = _Problem(model, comparisons, start, outer)
+    nudge, place = jax.random.split(key)
+    problem = _Problem(nudge, model, comparisons, start, outer)
     found = _minimise(problem)
-    centre, inner = found.theta, found.inner
-    spread = np.linalg.cholesky(_covariance(problem, found))
-    scaled, log_density = _t_points(key, points, len(centre))
+    covariance = _covariance(problem, found)
+    spread = np.linalg.cholesky(covariance)
+    # The last step of Newton's method costs nothing here.
+    step = -covariance @ found.slope
+    centre = found.theta + step * min(1.0, 1 / np.linalg.norm(np.linalg.solve(spread, step)))
+    scaled, log_density = _t_points(place, points, len(centre))
     outer_points = centre + scaled @ spread.T
     log_density = log_density - np.log(np.diag(spread)).sum()
-    inners = [problem.solve(theta, inner.mode + found.moves @ (theta - centre)) for theta in outer_points]
+    inners = [problem.solve(theta, found.predict(theta), found.inner.mode) for theta in outer_points]
     unravels = problem.unravel_theta, problem.unravel_z
-    mode = unravels[0](jnp.asarray(centre, jnp.float32)) | unravels[1](jnp.asarray(inner.mode, jnp.float32))
+    mode = unravels[0](jnp.asarray(found.theta, jnp.float32))
+    mode |= unravels[1](jnp.asarray(found.inner.mode, jnp.float32))
     return Nested(outer_points, log_density, inners, *unravels, mode, problem.evaluations)
 
 
 class _Found(NamedTuple):
-    """The minimum of F: theta (q,), its inner problem, dF/dtheta, dz*/dtheta and a rough covariance."""
+    """A point theta (q,) with its inner problem, dF/dtheta and dz*/dtheta (d, q)."""
 
     theta: np.ndarray
     inner: Inner
     slope: np.ndarray
     moves: np.ndarray
-    covariance: np.ndarray
+
+    def predict(self, theta: np.ndarray) -> np.ndarray:
+        """The inner mode at another theta, to first order."""
+        return self.inner.mode + self.moves @ (theta - self.theta)
 
 
 def _minimise(problem: _Problem) -> _Found:
-    """BFGS on F; each inner mode is predicted from the last one."""
-    q = len(problem.theta)
-    last: dict[str, np.ndarray] = {"theta": np.asarray(problem.theta, np.float64), "z": np.asarray(problem.z)}
-    last["moves"] = np.zeros((len(last["z"]), q))
-    best: list[_Found] = []
+    """Quasi-Newton steps (BFGS) on F, none longer than `FARTHEST`, until little is left to gain."""
+    theta = np.asarray(problem.theta, np.float64)
+    inner = problem.solve(theta, np.asarray(problem.z, np.float64))
+    at = _Found(theta, inner, *problem.slope_of_value(theta, inner))
+    inverse = 0.1 * np.eye(len(theta))
+    for _ in range(OUTER_STEPS):
+        step = -inverse @ at.slope
+        if -step @ at.slope < 2 * GAIN:
+            break
+        step *= min(1.0, FARTHEST / np.linalg.norm(step))
+        inner = None
+        while inner is None and np.linalg.norm(step) > 0.01:
+            inner = problem.attempt(at.theta + step, at.predict(at.theta + step), at.inner.mode)
+            if inner is None or inner.value > at.inner.value:
+                inner, step = None, step / 3
+        if inner is None:
+            break
+        theta = at.theta + step
+        new = _Found(theta, inner, *problem.slope_of_value(theta, inner))
+        inverse, at = _bfgs(inverse, step, new.slope - at.slope), new
+    return at
 
-    def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        predicted = last["z"] + last["moves"] @ (theta - last["theta"])
-        inner = problem.solve(theta, predicted, last["z"])
-        slope, moves = problem.slope_of_value(theta, inner)
-        last.update(theta=theta.copy(), z=inner.mode, moves=moves)
-        if not best or inner.value < best[0].inner.value:
-            best[:] = [_Found(theta.copy(), inner, slope, moves, np.eye(q))]
-        return inner.value, slope
 
-    result = scipy.optimize.minimize(
-        objective, last["theta"], jac=True, method="BFGS", options={"gtol": 0.1, "maxiter": 40}
-    )
-    return best[0]._replace(covariance=np.asarray(result.hess_inv))
+def _bfgs(inverse: np.ndarray, step: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """Update an inverse Hessian by one step and the gradient's change along it."""
+    if step @ change <= 1e-6:
+        return inverse
+    across = np.eye(len(step)) - np.outer(step, change) / (step @ change)
+    return across @ inverse @ across.T + np.outer(step, step) / (step @ change)
 
 
 def _covariance(problem: _Problem, found: _Found) -> np.ndarray:
-    """Inverse Hessian of F at its minimum, by differences of gradients about one standard deviation away."""
+    """Inverse Hessian of F at its minimum, by differences of gradients a fraction of a unit away."""
     q = len(found.theta)
-    steps = np.clip(np.sqrt(np.diag(found.covariance)), 0.02, 0.5)
     hessian = np.empty((q, q))
     for axis in range(q):
-        theta = found.theta + steps[axis] * np.eye(q)[axis]
-        inner = problem.solve(theta, found.inner.mode + found.moves @ (theta - found.theta))
-        hessian[axis] = (problem.slope_of_value(theta, inner)[0] - found.slope) / steps[axis]
+        theta = found.theta + AWAY * np.eye(q)[axis]
+        inner = problem.solve(theta, found.predict(theta), found.inner.mode)
+        hessian[axis] = (problem.slope_of_value(theta, inner)[0] - found.slope) / AWAY
     values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
-    # A standard deviation of 2 in logs is as far as a scale is let roam where F hardly curves.
+    # Where F hardly curves, a standard deviation of 2 in logs is as far as proposals roam.
     return (vectors / np.maximum(values, 0.25)) @ vectors.T
 
 
