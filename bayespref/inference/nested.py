@@ -10,6 +10,7 @@ left to the importance weights.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -20,18 +21,22 @@ import scipy.linalg
 import scipy.stats
 from jax import Array
 from jax.flatten_util import ravel_pytree
-from numpyro.infer.util import potential_energy
+from numpyro import handlers
+from numpyro.infer.util import constrain_fn, potential_energy
 
 from bayespref.comparisons import Comparisons, refuse
-from bayespref.inference.program import Model
+from bayespref.inference.program import Model, run
+from bayespref.observation import Counted
 
 CHUNK, STEPS, FREEDOM = 64, 60, 7
 STEP = 0.02
 """Step in theta over which log det H is differenced: its float32 noise is about 1e-4."""
-AWAY, FARTHEST, OUTER_STEPS, GAIN = 0.15, 0.7, 40, 0.05
-"""Steps in theta (mostly logs of scales): to difference slopes, longest; how many; nats not worth another."""
+FARTHEST, OUTER_STEPS, GAIN = 0.7, 40, 0.1
+"""Steps in theta (mostly logs of scales): the longest, how many, nats not worth another."""
 SETTLED = 0.03
 """Distance to the inner mode, in posterior standard deviations, below what float32 sums can tell."""
+STALE = 2.0
+"""How far, in posterior standard deviations, the mode may lie from where its Hessian was taken."""
 NUDGE = 0.1
 STRAIGHT = 0.05
 """Least curvature of a direction; the weights' priors have 1. Mixtures have some with none, or negative."""
@@ -85,13 +90,50 @@ def _slopes(model: Model, theta: Any, z: Any, comparisons: Comparisons):
 
 @functools.partial(jax.jit, static_argnums=0)
 def _hessian(model: Model, theta: Any, z: Any, comparisons: Comparisons) -> Array:
+    """Gauss-Newton Hessian in z: J' W J + that of the prior, J of what an answer depends on.
+
+    Exact where scores are linear in z, as a Gaussian process's are. W holds each row's second derivatives.
+    """
     vector, unravel = ravel_pytree(z)
 
-    def slope(x: Array) -> Array:
-        return jax.grad(lambda x: _potential(model, theta, unravel(x), comparisons))(x)
+    def rows(x: Array) -> Array:
+        return _rows(model, theta, unravel(x), comparisons)[0]
 
-    _, column = jax.linearize(slope, vector)
-    return jax.lax.map(column, jnp.eye(len(vector), dtype=vector.dtype), batch_size=CHUNK)
+    at, push = jax.linearize(rows, vector)
+    log_prob = _rows(model, theta, z, comparisons)[1]
+    d = len(vector)
+    jacobian = jax.vmap(push, out_axes=-1)(jnp.eye(d, dtype=vector.dtype))
+    slope = jax.grad(lambda x: -log_prob(x).sum())
+    units = jnp.eye(at.shape[1], dtype=at.dtype)
+    curvature = [jax.jvp(slope, (at,), (jnp.broadcast_to(unit, at.shape),))[1] for unit in units]
+    weighted = sum(curvature[p][:, :, None] * jacobian[:, p, None, :] for p in range(len(units)))
+    likelihood = jacobian.reshape(-1, d).T @ jnp.asarray(weighted).reshape(-1, d)
+    return likelihood + jax.hessian(lambda x: _prior(model, theta, unravel(x), comparisons))(vector)
+
+
+def _rows(model: Model, theta: Any, z: Any, comparisons: Comparisons):
+    """(n, p) numbers that each row's answer depends on (scores, tie rates), and log_prob (n,) of them."""
+    values = constrain_fn(model, (comparisons,), {}, {**theta, **z})
+    answers = run(model, comparisons, values)["outcome"]["fn"]
+    leaves, tree = jax.tree.flatten(answers.choice)
+    n = len(comparisons)
+    whole = [x if x.shape[:1] == (n,) else jnp.broadcast_to(x, (n, *x.shape)) for x in leaves]
+    ends = np.cumsum([math.prod(x.shape[1:]) for x in whole])[:-1]
+
+    def log_prob(rows: Array) -> Array:
+        parts = jnp.split(rows, ends, axis=1)
+        choice = jax.tree.unflatten(
+            tree, [part.reshape(x.shape) for part, x in zip(parts, whole, strict=True)]
+        )
+        return Counted(choice, answers.count, answers.weight, answers.available).log_prob(comparisons.outcome)
+
+    return jnp.concatenate([x.reshape(n, -1) for x in whole], 1), log_prob
+
+
+def _prior(model: Model, theta: Any, z: Any, comparisons: Comparisons) -> Array:
+    """Negative log-density of the prior in unconstrained space, without the answers."""
+    silent = handlers.block(model, hide=["outcome"])
+    return jnp.asarray(potential_energy(silent, (comparisons,), {}, {**theta, **z}))
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -158,24 +200,22 @@ class _Problem:
     def _newton(self, theta: np.ndarray, z: np.ndarray) -> Inner | None:
         """Newton's method; a factor is kept while it still brings the mode closer."""
         value, _, slope = self.slopes(theta, z)
-        factor, fresh, last = self.factor(theta, z), True, np.inf
+        factor, moved, last = self.factor(theta, z), 0.0, np.inf
         for _ in range(STEPS):
             step = scipy.linalg.cho_solve((factor, True), slope)
             distance = float(np.sqrt(max(slope @ step, 0.0)))
-            if distance < SETTLED or (fresh and distance > 0.5 * last and distance < 3 * SETTLED):
+            near = distance < SETTLED or (moved == 0 and distance > 0.5 * last and distance < 3 * SETTLED)
+            if near and moved < STALE:
                 half_log_det = float(np.log(np.diag(factor)).sum())
                 return Inner(value - 0.5 * distance**2, z - step, factor, half_log_det)
-            if distance > 0.3 * last and not fresh:
-                factor, fresh, last = self.factor(theta, z), True, np.inf
+            if moved > 0 and (near or distance > 0.3 * last):
+                factor, moved, last = self.factor(theta, z), 0.0, np.inf
                 continue
             size, found = self._downhill(theta, z, step, value)
             if found is None:
                 return None
             z, value, slope = z - size * step, found[0], found[2]
-            if distance > 2 or size < 1:  # far from the mode the curvature changes with every step
-                factor, fresh, last = self.factor(theta, z), True, np.inf
-            else:
-                fresh, last = False, distance
+            moved, last = moved + size * distance, distance
         return None
 
     def _downhill(self, theta: np.ndarray, z: np.ndarray, step: np.ndarray, value: float):
@@ -191,11 +231,13 @@ class _Problem:
     def slope_of_value(self, theta: np.ndarray, inner: Inner) -> tuple[np.ndarray, np.ndarray]:
         """Gradient of F in theta, and dz*/dtheta (d, q) to predict the next inner mode.
 
-        U's part is exact (the envelope theorem), that of log det H a difference along the path of modes.
+        U's part is exact, that of log det H a difference along the path of modes.
         """
         mixed = np.asarray(_mixed(*self._args(theta, inner.mode), self.comparisons), np.float64)
         moves = -scipy.linalg.cho_solve((inner.factor, True), mixed)
-        _, slope, _ = self.slopes(theta, inner.mode)
+        _, outer, residual = self.slopes(theta, inner.mode)
+        # Along the path of modes: what is left of U's slope in z counts, as z may move far with theta.
+        slope = outer + moves.T @ residual
         here = np.log(np.diag(self.factor(theta, inner.mode))).sum()
         for axis in range(len(theta)):
             there = theta + STEP * np.eye(len(theta))[axis]
@@ -228,8 +270,8 @@ def approximate(
     """
     nudge, place = jax.random.split(key)
     problem = _Problem(nudge, model, comparisons, start, outer)
-    found = _minimise(problem)
-    covariance = _covariance(problem, found)
+    found, rough = _minimise(problem)
+    covariance = _covariance(problem, found, rough)
     spread = np.linalg.cholesky(covariance)
     # The last step of Newton's method costs nothing here.
     step = -covariance @ found.slope
@@ -257,8 +299,11 @@ class _Found(NamedTuple):
         return self.inner.mode + self.moves @ (theta - self.theta)
 
 
-def _minimise(problem: _Problem) -> _Found:
-    """Quasi-Newton steps (BFGS) on F, none longer than `FARTHEST`, until little is left to gain."""
+def _minimise(problem: _Problem) -> tuple[_Found, np.ndarray]:
+    """Quasi-Newton steps (BFGS) on F, none longer than `FARTHEST`, until little is left to gain.
+
+    Returns the minimum and the inverse Hessian that the steps suggest.
+    """
     theta = np.asarray(problem.theta, np.float64)
     inner = problem.solve(theta, np.asarray(problem.z, np.float64))
     at = _Found(theta, inner, *problem.slope_of_value(theta, inner))
@@ -278,7 +323,7 @@ def _minimise(problem: _Problem) -> _Found:
         theta = at.theta + step
         new = _Found(theta, inner, *problem.slope_of_value(theta, inner))
         inverse, at = _bfgs(inverse, step, new.slope - at.slope), new
-    return at
+    return at, inverse
 
 
 def _bfgs(inverse: np.ndarray, step: np.ndarray, change: np.ndarray) -> np.ndarray:
@@ -289,17 +334,17 @@ def _bfgs(inverse: np.ndarray, step: np.ndarray, change: np.ndarray) -> np.ndarr
     return across @ inverse @ across.T + np.outer(step, step) / (step @ change)
 
 
-def _covariance(problem: _Problem, found: _Found) -> np.ndarray:
-    """Inverse Hessian of F at its minimum, by differences of gradients a fraction of a unit away."""
-    q = len(found.theta)
-    hessian = np.empty((q, q))
-    for axis in range(q):
-        theta = found.theta + AWAY * np.eye(q)[axis]
-        inner = problem.solve(theta, found.predict(theta), found.inner.mode)
-        hessian[axis] = (problem.slope_of_value(theta, inner)[0] - found.slope) / AWAY
+def _covariance(problem: _Problem, found: _Found, rough: np.ndarray) -> np.ndarray:
+    """Inverse Hessian of F at its minimum, by differences of gradients one rough standard deviation away."""
+    spread = np.linalg.cholesky(rough)
+    hessian = np.empty_like(rough)
+    for axis, step in enumerate(spread.T):
+        inner = problem.solve(found.theta + step, found.predict(found.theta + step), found.inner.mode)
+        slope, _ = problem.slope_of_value(found.theta + step, inner)
+        hessian[axis] = spread.T @ (slope - found.slope)
     values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
-    # Where F hardly curves, a standard deviation of 2 in logs is as far as proposals roam.
-    return (vectors / np.maximum(values, 0.25)) @ vectors.T
+    # Noise may hide a direction's curvature: proposals roam at most three times as far as it was explored.
+    return spread @ (vectors / np.maximum(values, 1 / 9)) @ vectors.T @ spread.T
 
 
 def _t_points(key: Array, points: int, q: int) -> tuple[np.ndarray, np.ndarray]:
