@@ -1,11 +1,14 @@
 from . import behaviours as behaviours
 from . import choices as choices
 from . import diagnostics as diagnostics
+from . import limits as limits
+from . import losses as losses
 from . import models as models
 from . import plots as plots
 from . import populations as populations
 from . import rewards as rewards
 from . import supports as supports
+from . import toys as toys
 from .comparisons import Annotators as Annotators
 from .comparisons import Comparisons as Comparisons
 from .comparisons import Items as Items
@@ -28,6 +31,7 @@ from .io.table import read_table as read_table
 from .observation import observe as observe
 from .predictive import posterior_predictive as posterior_predictive
 from .predictive import predict as predict
+from .predictive import preference_matrix as preference_matrix
 from .predictive import simulate as simulate
 from .ranks import ranking as ranking
 from .ranks import superiority as superiority

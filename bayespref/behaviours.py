@@ -88,7 +88,8 @@ def geometric(alpha: ArrayLike, log_reference: Array) -> Callable[[Array], Array
     """Geometric averaging: Omega(x) = log p(x) / alpha + (1 - 1 / alpha) log reference(x).
 
     The density p is then the geometric average, preferred^alpha reference^(1 - alpha) / Z, of what a Luce
-    annotator prefers and the reference. Ignores a constant added to the log-density. Source: arXiv 2311.14115.
+    annotator prefers and the reference. Ignores a constant added to the log-density. Source: arXiv
+    2311.14115.
 
     Args:
         alpha: positive share of the preferred density; 1 is Luce's rule.

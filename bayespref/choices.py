@@ -210,7 +210,7 @@ class Mixture(Choice):
         each = jnp.stack([choice.log_probs(available) for choice in self.components], -1)
         # Masked before and after: the gradient of log(0 + 0) is not a number.
         there = each > -jnp.inf
-        mixed = jax.nn.logsumexp(jnp.where(there, each, -1e30) + self.log_weight, axis=-1)
+        mixed = jax.nn.logsumexp(jnp.where(there, each, -1e30) + self.log_weight[..., None, :], axis=-1)
         return jnp.where(there.any(-1), mixed, -jnp.inf)
 
 

@@ -30,6 +30,7 @@ from bayespref.inference.program import Model, Values, answer_log_likelihood, ma
 from bayespref.inference.refit import refitter
 from bayespref.inference.trust import FitWarning
 from bayespref.inference.weights import smooth
+from bayespref.losses import refuse_loss
 
 UNITS = {
     "comparison": "a new answer by a known annotator",
@@ -117,6 +118,7 @@ def loo(
     """
     if by not in UNITS:
         raise refuse(f"a unit is one of {sorted(UNITS)}", repr(by))
+    refuse_loss(fit, "leave-one-out predictive densities")
     check_same_model(model, fit)
     comparisons = data_of(fit)
     integrate_key, refit_key = jax.random.split(key)

@@ -14,6 +14,7 @@ from scipy.special import logsumexp
 from bayespref.comparisons import Comparisons
 from bayespref.inference.fit import check_same_model, data_of, latent_of
 from bayespref.inference.program import Model, Values
+from bayespref.losses import refuse_loss
 
 ITERATIONS = 1000
 
@@ -36,6 +37,7 @@ def log_evidence(key: Array, model: Model, fit: xr.DataTree) -> tuple[float, flo
     Example:
         >>> log_evidence(jax.random.key(0), bradley_terry, fit)  # doctest: +SKIP
     """
+    refuse_loss(fit, "evidence")
     check_same_model(model, fit)
     comparisons = data_of(fit)
     points, log_posterior = _unconstrained(model, comparisons, latent_of(fit))

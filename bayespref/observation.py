@@ -11,6 +11,7 @@ from numpyro.distributions import Distribution, constraints
 
 from bayespref.choices import Choice, pick
 from bayespref.comparisons import Comparisons, refuse
+from bayespref.losses import Loss
 
 
 class Counted(Distribution):
@@ -40,7 +41,7 @@ class Counted(Distribution):
 
     def answer_log_prob(self, value: Array) -> Array:
         """(n,) log-probability of one answer."""
-        if isinstance(self.choice, Choice):
+        if isinstance(self.choice, Choice) and not isinstance(self.choice, Loss):
             return pick(self.outcome_log_probs(), value)
         return self.choice.log_prob(value)
 
@@ -63,8 +64,8 @@ def observe(comparisons: Comparisons, choice: Distribution) -> Array:
 
     Args:
         comparisons: the data; without outcomes, they are drawn.
-        choice: a distribution from `choices` over each row's answers, batch shape (n,); or any discrete
-            NumPyro distribution over 0 ... k - 1 (for sets of one size).
+        choice: a distribution from `choices` over each row's answers, batch shape (n,); or a loss from
+            `losses`; or any discrete NumPyro distribution over 0 ... k - 1 (for sets of one size).
 
     Returns:
         (n,) outcomes.

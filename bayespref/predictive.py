@@ -322,3 +322,30 @@ def pairs_of(fit: xr.DataTree) -> Comparisons:
     pairs = np.stack([first, second], 1)[first != second]
     new = Comparisons.from_arrays(pairs, items=known.items)
     return with_design(new).replace(presentation=known.presentation, feature_names=known.feature_names)
+
+
+def preference_matrix(key: Array, model: Model, fit: xr.DataTree, grid) -> np.ndarray:
+    """Posterior mean probability that the point of the row is chosen over that of the column.
+
+    Args:
+        key: a `jax.random.key`.
+        model: the model that made the fit, a function of points.
+        fit: what an inference function returned.
+        grid: (g,) or (g, d) points; other columns that the model needs keep it from being used here.
+
+    Returns:
+        (g, g) probabilities, one half on the diagonal.
+
+    Example:
+        >>> preference_matrix(key, density_gp_1d, fit, np.linspace(-10, 10, 41))  # doctest: +SKIP
+    """
+    points = np.asarray(grid)
+    points = points[:, None] if points.ndim == 1 else points
+    rows, columns = np.triu_indices(len(points), 1)
+    known = data_of(fit)
+    pairs = np.stack([points[rows], points[columns]], 1)
+    new = Comparisons.from_points(pairs, names=known.feature_names)
+    chosen = predict(key, model, fit, new)["probability"].values[:, 0]
+    matrix = np.full((len(points), len(points)), 0.5)
+    matrix[rows, columns], matrix[columns, rows] = chosen, 1 - chosen
+    return matrix

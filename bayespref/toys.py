@@ -1,6 +1,6 @@
 """The toy experiments of arXiv 2311.14115: known densities on a line, simulated answers about them.
 
-Two annotators, one narrow (mean -2.5, sd 0.25, share 0.4), one wide (mean 2.5, sd 1, share 0.6), on [-10, 10];
+Two annotators on [-10, 10], one narrow (mean -2.5, sd 0.25, share 0.4), one wide (mean 2.5, sd 1, share 0.6);
 pairs of points come from a reference distribution, normal with sd 5. Settings as in the authors' notebook.
 """
 

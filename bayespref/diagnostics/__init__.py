@@ -1,1 +1,6 @@
 """Diagnostics: what the data and a fit can and cannot say; they compute and never draw."""
+
+from bayespref.diagnostics.agreement import density_agreement, distances, exponent, mean_density
+from bayespref.diagnostics.contraction import contraction
+
+__all__ = ["contraction", "density_agreement", "distances", "exponent", "mean_density"]

@@ -31,6 +31,8 @@ from bayespref.inference.program import (
     run,
     sites_of,
 )
+from bayespref.losses import NAMES as LOSSES
+from bayespref.losses import refuse_loss
 
 STORED_LOG_LIKELIHOOD = 20_000_000
 """Values (draws x rows) up to which the log-likelihood is stored; above, it is computed on demand."""
@@ -108,6 +110,7 @@ def _computed(model, comparisons, latent: Values, sites: dict[str, Site], total:
         if not site.latent and site.documented and total * np.prod(site.shape) <= STORED_SITE
     ]
     store = comparisons.outcome is not None and total * len(comparisons) <= STORED_LOG_LIKELIHOOD
+    store = store and choice_of(model, comparisons) not in LOSSES
 
     @jax.jit
     def compute(comparisons: Comparisons, latent: Values) -> Values:
@@ -166,6 +169,7 @@ def latent_of(fit: xr.DataTree) -> Values:
 
 def log_likelihood_of(model: Model, fit: xr.DataTree) -> np.ndarray:
     """(s, n) log-probability of one answer of each row at every draw: stored, or computed now."""
+    refuse_loss(fit, "log-likelihoods of answers")
     if "log_likelihood" in fit.children:
         values = fit["log_likelihood"].to_dataset()["outcome"].values
         return values.reshape(-1, values.shape[-1])

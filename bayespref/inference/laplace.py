@@ -21,9 +21,10 @@ from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference import nested
 from bayespref.inference.fit import build
 from bayespref.inference.nuts import check_data
-from bayespref.inference.program import Model, sites_of
+from bayespref.inference.program import Model, choice_of, sites_of
 from bayespref.inference.trust import warn
 from bayespref.inference.weights import smooth
+from bayespref.losses import NAMES as LOSSES
 
 NEWTON_STEPS, CHUNK = 50, 128
 FLAT = 1e-7
@@ -104,6 +105,8 @@ def laplace(
         "log_evidence_se": float(relative.std() / relative.mean() / np.sqrt(proposals)),
         "evaluations": evaluations,
     }
+    if choice_of(model, comparisons) in LOSSES:
+        del attrs["log_evidence"], attrs["log_evidence_se"]
     settings = {"draws": draws, "proposals": proposals}
     fit = build(model, comparisons, latent, key=key, method="laplace", settings=settings, attrs=attrs)
     fit["mode"] = xr.DataTree(_mode(model, comparisons, mode, fit))

@@ -24,8 +24,10 @@ from jax.flatten_util import ravel_pytree
 from numpyro import handlers
 from numpyro.infer.util import constrain_fn, potential_energy
 
+from bayespref.choices import Choice
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.program import Model, run
+from bayespref.losses import Loss
 from bayespref.observation import Counted
 
 CHUNK, STEPS, FREEDOM = 64, 60, 7
@@ -96,6 +98,9 @@ def _hessian(model: Model, theta: Any, z: Any, comparisons: Comparisons) -> Arra
     """
     vector, unravel = ravel_pytree(z)
 
+    if not _by_rows(model, theta, z, comparisons):
+        return jax.hessian(lambda x: _potential(model, theta, unravel(x), comparisons))(vector)
+
     def rows(x: Array) -> Array:
         return _rows(model, theta, unravel(x), comparisons)[0]
 
@@ -109,6 +114,13 @@ def _hessian(model: Model, theta: Any, z: Any, comparisons: Comparisons) -> Arra
     weighted = sum(curvature[p][:, :, None] * jacobian[:, p, None, :] for p in range(len(units)))
     likelihood = jacobian.reshape(-1, d).T @ jnp.asarray(weighted).reshape(-1, d)
     return likelihood + jax.hessian(lambda x: _prior(model, theta, unravel(x), comparisons))(vector)
+
+
+def _by_rows(model: Model, theta: Any, z: Any, comparisons: Comparisons) -> bool:
+    """Whether rows tell the whole curvature: not so for losses and for NumPyro's own."""
+    values = constrain_fn(model, (comparisons,), {}, {**theta, **z})
+    choice = run(model, comparisons, values)["outcome"]["fn"].choice
+    return isinstance(choice, Choice) and not isinstance(choice, Loss)
 
 
 def _rows(model: Model, theta: Any, z: Any, comparisons: Comparisons):

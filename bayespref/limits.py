@@ -1,0 +1,306 @@
+"""What unlimited answers teach: the density a fit converges to when one behaviour is assumed of others.
+
+A population of annotators, each with a density and a behaviour, answers; a model with a single annotator and
+an assumed behaviour is fitted. These are the limits of that fit, in double precision on finitely many points
+(items, or a support's points with their quadrature weights). Source: arXiv 2311.14115.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import scipy.optimize
+from scipy.sparse.csgraph import connected_components
+from scipy.special import expit, logsumexp
+
+from bayespref import behaviours
+from bayespref.comparisons import refuse
+
+STEPS, SETTLED = 200, 1e-12
+
+
+class Annotator(NamedTuple):
+    """One kind of annotator.
+
+    Attributes:
+        log_density: (m,) log p at the points, in nats.
+        behaviour: from log-densities to scores; see `behaviours`.
+        share: of the answers; shares of a population are normalised.
+    """
+
+    log_density: np.ndarray
+    behaviour: Callable = behaviours.luce
+    share: float = 1.0
+
+    @property
+    def score(self) -> np.ndarray:
+        """(m,) scores in log-odds."""
+        f, g = affine(self.behaviour, len(self.log_density))
+        return f * np.asarray(self.log_density, np.float64) + g
+
+
+Population = Annotator | Sequence[Annotator]
+
+
+def affine(behaviour: Callable, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Both parts of a behaviour Omega = f log p + g, (m,) each: f = Omega(1) - Omega(0), g = Omega(0).
+
+    Args:
+        behaviour: from (m,) log-densities to (m,) scores.
+        size: m.
+
+    Example:
+        >>> [x.tolist() for x in affine(behaviours.pbde(2.0, 1.0), 2)]
+        [[2.0, 2.0], [1.0, 1.0]]
+    """
+    zero, one = (np.asarray(behaviour(np.full(size, x)), np.float64) for x in (0.0, 1.0))
+    return np.broadcast_to(one - zero, (size,)), np.broadcast_to(zero, (size,))
+
+
+def choice_probabilities(population: Population) -> np.ndarray:
+    """Probability that a point is chosen over another: sum_k w_k sigmoid(Omega_k(a) - Omega_k(b)).
+
+    Args:
+        population: one annotator or several.
+
+    Returns:
+        (m, m) probabilities, of the row over the column; one half on the diagonal.
+
+    Example:
+        >>> choice_probabilities(Annotator(np.log([0.75, 0.25]))).round(2).tolist()
+        [[0.5, 0.75], [0.25, 0.5]]
+    """
+    shares, scores = _scores(population)
+    return sum(share * expit(s[:, None] - s) for share, s in zip(shares, scores, strict=True))
+
+
+def scores(population: Population, *, design: np.ndarray | None = None) -> np.ndarray:
+    """The pooled Bradley-Terry optimum r: sum_b M_ab (sigmoid(r_a - r_b) - P_ab) = 0 for every a.
+
+    For one annotator it is their own score whatever the design; for several it depends on which pairs are
+    asked, and with independent pairs has the order of the Borda score.
+
+    Args:
+        population: one annotator or several.
+        design: how often pairs are asked: (m,) probabilities of independent points, (m, m) weights of
+            pairs, or None for all pairs alike.
+
+    Returns:
+        (m,) scores in log-odds, mean zero.
+
+    Raises:
+        ValueError: for a design that does not connect the points.
+
+    Example:
+        >>> opposed = [Annotator(np.log([0.8, 0.19, 0.01])), Annotator(np.log([0.01, 0.19, 0.8]))]
+        >>> r = scores(opposed)
+        >>> round(float(r[1] - r[0]), 6)
+        0.285767
+    """
+    each = _scores(population)[1]
+    weight = _design(design, len(each[0]))
+    parts, label = connected_components(weight > 0, directed=False)
+    if parts > 1:
+        other = np.flatnonzero(label != label[0])
+        raise refuse(
+            "the pairs asked connect all points",
+            f"{parts} groups that are never compared",
+            rows=other,
+            remedy="Scores are free up to a constant in each group: ask pairs across them.",
+        )
+    if len(each) == 1:
+        return each[0] - each[0].mean()
+    probability = choice_probabilities(population)
+    wins = (weight * probability).sum(1)
+    # Start at the log-odds of winning against the design's opponent, which have the right order.
+    share = np.clip(wins / weight.sum(1), 1e-9, 1 - 1e-9)
+    r = np.log(share / (1 - share))
+    return _newton(weight, wins, r - r.mean(), probability)
+
+
+def _newton(weight: np.ndarray, wins: np.ndarray, r: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    def loss(r: np.ndarray) -> float:
+        difference = r[:, None] - r
+        return float(np.sum(weight * probability * np.logaddexp(0.0, -difference)))
+
+    value = loss(r)
+    for _ in range(STEPS):
+        win = expit(r[:, None] - r)
+        slope = (weight * win).sum(1) - wins
+        if np.abs(slope).max() < SETTLED * weight.sum():
+            return r - r.mean()
+        curvature = weight * win * win.T
+        laplacian = np.diag(curvature.sum(1)) - curvature
+        # The constant direction is free; a point that hardly ever differs keeps a little curvature.
+        laplacian += curvature.sum() / len(r) ** 2 + 1e-14 * np.eye(len(r)) * curvature.sum()
+        step = np.linalg.solve(laplacian, slope)
+        size = 1.0
+        while size > 1e-10 and not (trial := loss(r - size * step)) <= value + 1e-15 * abs(value):
+            size /= 2
+        if size <= 1e-10:
+            return r - r.mean()
+        r, value = r - size * step, trial
+    raise refuse("Newton's method settles", f"none after {STEPS} steps", remedy="Some point always wins.")
+
+
+def density(
+    population: Population,
+    assumed: Callable = behaviours.luce,
+    *,
+    log_weight: np.ndarray | None = None,
+    design: np.ndarray | None = None,
+) -> np.ndarray:
+    """The density learnt: f log p + g = pooled score + c, with c so that p integrates to one.
+
+    f and g belong to the assumed behaviour. Where f is constant c is a normaliser; elsewhere (length
+    normalisation) it is found as a root.
+
+    Args:
+        population: the annotators who answer.
+        assumed: the behaviour that the fit assumes.
+        log_weight: (m,) log quadrature weights of a support (`support.log_weight`); None for items.
+        design: how often pairs are asked, as in `scores`.
+
+    Returns:
+        (m,) log-density in nats.
+
+    Raises:
+        ValueError: for an assumed f that is not positive, or a design that does not connect the points.
+
+    Example:
+        >>> luce = Annotator(np.log([0.8, 0.2]))
+        >>> np.exp(density(luce, behaviours.dpo(2.0, np.log([0.5, 0.5])))).round(4).tolist()
+        [0.6667, 0.3333]
+    """
+    score = scores(population, design=design)
+    f, g = affine(assumed, len(score))
+    if not (f > 0).all():
+        raise refuse("a behaviour has f > 0", f"{f.min()}")
+    weight = np.zeros_like(score) if log_weight is None else np.asarray(log_weight, np.float64)
+    excess = (score - g) / f
+
+    def log_total(c: float) -> float:
+        return float(logsumexp(excess + c / f + weight))
+
+    if np.ptp(f) == 0:
+        return excess - log_total(0.0)
+    low = high = 0.0
+    reach = 1.0
+    while log_total(low) > 0:
+        low, reach = low - reach, 2 * reach
+    while log_total(high) < 0:
+        high, reach = high + reach, 2 * reach
+    c = low if low == high else scipy.optimize.brentq(log_total, low, high, xtol=1e-13, rtol=1e-15)
+    return excess + c / f
+
+
+def borda(population: Population, *, design: np.ndarray | None = None) -> np.ndarray:
+    """Expected wins against an opponent from the design: B(a) = E_b P(a over b), in (0, 1).
+
+    Args:
+        population: one annotator or several.
+        design: (m,) probabilities of an opponent, who may be the point itself (one half); None for all alike.
+
+    Returns:
+        (m,) Borda scores.
+
+    Example:
+        >>> borda(Annotator(np.log([0.75, 0.25]))).tolist()
+        [0.625, 0.375]
+    """
+    probability = choice_probabilities(population)
+    return probability @ _opponents(design, len(probability))
+
+
+def ipo(
+    population: Population,
+    *,
+    tau: float,
+    log_reference: np.ndarray,
+    log_weight: np.ndarray | None = None,
+    design: np.ndarray | None = None,
+) -> np.ndarray:
+    """What IPO's loss leads to, pairs being independent: pi(x) = reference(x) exp(B(x) / tau) / Z.
+
+    A tilt of the reference by the Borda score, at most exp(1 / tau) strong whatever the annotators like: no
+    density of theirs is recovered. Source: Azar et al. (2023).
+
+    Args:
+        population: one annotator or several.
+        tau: IPO's regularisation.
+        log_reference: (m,) log-density of the reference.
+        log_weight: (m,) log quadrature weights; None for items.
+        design: (m,) probabilities of independent points; None for all alike.
+
+    Returns:
+        (m,) log-density in nats.
+
+    Example:
+        >>> np.exp(ipo(Annotator(np.log([0.75, 0.25])), tau=1.0, log_reference=np.zeros(2))).round(3).tolist()
+        [0.562, 0.438]
+    """
+    tilted = np.asarray(log_reference, np.float64) + borda(population, design=design) / tau
+    return tilted - logsumexp(tilted if log_weight is None else tilted + log_weight)
+
+
+def cross_entropy(
+    population: Population, score: np.ndarray | None = None, *, design: np.ndarray | None = None
+) -> float:
+    """Expected log loss of an answer, in nats: -E[y log q + (1 - y) log(1 - q)], q = sigmoid(r_a - r_b).
+
+    Args:
+        population: who answers.
+        score: (m,) scores r that predict; None predicts by the truth, the entropy that no model can beat.
+        design: how often pairs are asked, as in `scores`.
+
+    Example:
+        >>> round(cross_entropy(Annotator(np.zeros(3)), np.zeros(3)), 6)
+        0.693147
+    """
+    probability = choice_probabilities(population)
+    weight = _design(design, len(probability), diagonal=True)
+    if score is None:
+        log_win = np.log(np.maximum(probability, 1e-300))
+    else:
+        difference = np.asarray(score, np.float64)[:, None] - np.asarray(score, np.float64)
+        log_win = -np.logaddexp(0.0, -difference)
+    return float(-np.sum(weight * (probability * log_win + probability.T * log_win.T)) / weight.sum())
+
+
+def _scores(population: Population) -> tuple[np.ndarray, list[np.ndarray]]:
+    members = [population] if isinstance(population, Annotator) else list(population)
+    if not members:
+        raise refuse("a population has at least one annotator", "none")
+    each = [member.score for member in members]
+    if len({len(score) for score in each}) > 1:
+        raise refuse("all annotators score the same points", f"{[len(score) for score in each]} points")
+    if not all(np.isfinite(score).all() for score in each):
+        raise refuse("scores are finite", "infinite ones", remedy="Give log-densities, finite everywhere.")
+    shares = np.asarray([member.share for member in members], np.float64)
+    if not (shares > 0).all():
+        raise refuse("shares are positive", f"{shares.tolist()}")
+    return shares / shares.sum(), each
+
+
+def _opponents(design: np.ndarray | None, size: int) -> np.ndarray:
+    mass = np.ones(size) if design is None else np.asarray(design, np.float64)
+    if mass.shape != (size,) or not ((mass >= 0).all() and mass.sum() > 0):
+        raise refuse(f"independent points have ({size},) probabilities", f"shape {mass.shape}")
+    return mass / mass.sum()
+
+
+def _design(design: np.ndarray | None, size: int, *, diagonal: bool = False) -> np.ndarray:
+    """(m, m) symmetric weights of pairs, summing to one."""
+    if design is None or np.ndim(design) == 1:
+        mass = _opponents(design, size)
+        weight = mass[:, None] * mass
+    else:
+        weight = np.asarray(design, np.float64)
+        if weight.shape != (size, size) or not (weight >= 0).all():
+            raise refuse(f"a design is ({size}, {size}) weights of pairs", f"shape {weight.shape}")
+        weight = weight + weight.T
+    if not diagonal:
+        weight = weight - np.diag(np.diag(weight))
+    return weight / weight.sum()
