@@ -60,7 +60,7 @@ def pbde(f: Array | float = 1.0, g: Array | float = 0.0) -> Callable[[Array], Ar
     return behaviour
 
 
-def dpo(beta: ArrayLike, log_reference: Array) -> Callable[[Array], Array]:
+def dpo(beta: Array | float, log_reference: Array) -> Callable[[Array], Array]:
     """Direct preference optimisation's behaviour: Omega(x) = beta (log p(x) - log reference(x)).
 
     Ignores a constant added to the log-density. Source: Rafailov et al. (2023); arXiv 2311.14115.
@@ -84,7 +84,7 @@ def dpo(beta: ArrayLike, log_reference: Array) -> Callable[[Array], Array]:
     return pbde(f=beta, g=-beta * log_reference)
 
 
-def geometric(alpha: ArrayLike, log_reference: Array) -> Callable[[Array], Array]:
+def geometric(alpha: Array | float, log_reference: Array) -> Callable[[Array], Array]:
     """Geometric averaging: Omega(x) = log p(x) / alpha + (1 - 1 / alpha) log reference(x).
 
     The density p is then the geometric average, preferred^alpha reference^(1 - alpha) / Z, of what a Luce
@@ -110,7 +110,7 @@ def geometric(alpha: ArrayLike, log_reference: Array) -> Callable[[Array], Array
     return pbde(f=1 / alpha, g=(1 - 1 / alpha) * log_reference)
 
 
-def length_normalised(length: Array, scale: ArrayLike) -> Callable[[Array], Array]:
+def length_normalised(length: Array, scale: Array | float) -> Callable[[Array], Array]:
     """Log-density per unit of length: Omega(x) = (scale / length(x)) log p(x).
 
     f is not constant, so a constant added to the log-density changes the answers: give it a *normalised* one,

@@ -73,7 +73,8 @@ def choice_probabilities(population: Population) -> np.ndarray:
         [[0.5, 0.75], [0.25, 0.5]]
     """
     shares, scores = _scores(population)
-    return sum(share * expit(s[:, None] - s) for share, s in zip(shares, scores, strict=True))
+    wins = [share * expit(s[:, None] - s) for share, s in zip(shares, scores, strict=True)]
+    return np.sum(wins, axis=0)
 
 
 def scores(population: Population, *, design: np.ndarray | None = None) -> np.ndarray:
@@ -192,7 +193,7 @@ def density(
         low, reach = low - reach, 2 * reach
     while log_total(high) < 0:
         high, reach = high + reach, 2 * reach
-    c = low if low == high else scipy.optimize.brentq(log_total, low, high, xtol=1e-13, rtol=1e-15)
+    c = low if low == high else scipy.optimize.brentq(log_total, low, high, xtol=1e-13)
     return excess + c / f
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -324,14 +325,17 @@ def pairs_of(fit: xr.DataTree) -> Comparisons:
     return with_design(new).replace(presentation=known.presentation, feature_names=known.feature_names)
 
 
-def preference_matrix(key: Array, model: Model, fit: xr.DataTree, grid) -> np.ndarray:
+def preference_matrix(
+    key: Array, model: Model, fit: xr.DataTree, grid, *, columns: Mapping[str, Callable] | None = None
+) -> np.ndarray:
     """Posterior mean probability that the point of the row is chosen over that of the column.
 
     Args:
         key: a `jax.random.key`.
         model: the model that made the fit, a function of points.
         fit: what an inference function returned.
-        grid: (g,) or (g, d) points; other columns that the model needs keep it from being used here.
+        grid: (g,) or (g, d) points.
+        columns: the other columns of the fit's items, name -> function of points (g,) on a line, else (g, d).
 
     Returns:
         (g, g) probabilities, one half on the diagonal.
@@ -341,11 +345,14 @@ def preference_matrix(key: Array, model: Model, fit: xr.DataTree, grid) -> np.nd
     """
     points = np.asarray(grid)
     points = points[:, None] if points.ndim == 1 else points
-    rows, columns = np.triu_indices(len(points), 1)
+    first, second = np.triu_indices(len(points), 1)
     known = data_of(fit)
-    pairs = np.stack([points[rows], points[columns]], 1)
+    pairs = np.stack([points[first], points[second]], 1)
     new = Comparisons.from_points(pairs, names=known.feature_names)
+    at = np.asarray(new.items.features)
+    added = {name: column(at[:, 0] if at.shape[1] == 1 else at) for name, column in (columns or {}).items()}
+    new = new.with_item_columns(added) if added else new
     chosen = predict(key, model, fit, new)["probability"].values[:, 0]
     matrix = np.full((len(points), len(points)), 0.5)
-    matrix[rows, columns], matrix[columns, rows] = chosen, 1 - chosen
+    matrix[first, second], matrix[second, first] = chosen, 1 - chosen
     return matrix

@@ -251,7 +251,7 @@ def box(
     axes = [np.linspace(*ends) for ends in zip(lower, upper, shape, strict=True)]
     weights = [_trapezoid(*ends) for ends in zip(lower, upper, shape, strict=True)]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(shape))
-    log_weight = sum(np.meshgrid(*weights, indexing="ij")).reshape(-1)
+    log_weight = np.sum(np.meshgrid(*weights, indexing="ij"), axis=0).reshape(-1)
     dims = tuple(names) or ("x", "y", "z")[: len(shape)]
     if len(set(dims)) != len(shape):
         raise refuse(f"each of the {len(shape)} axes has a name of its own", f"{list(dims)}")

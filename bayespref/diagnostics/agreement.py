@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -31,8 +32,8 @@ def distances(log_p: np.ndarray, log_q: np.ndarray, support: Support) -> dict[st
         support: where both live.
 
     Returns:
-        name -> (...): `kl_from_reference`, KL(q||p), and `kl_to_reference`, KL(p||q), in nats; `total_variation`
-        and `hellinger` in [0, 1]; `wasserstein` (..., d) in units of x, unless items have no coordinates.
+        name -> (...): `kl_from_reference`, KL(q||p), and `kl_to_reference`, KL(p||q), in nats;
+        `total_variation` and `hellinger` in [0, 1]; `wasserstein` (..., d) in units of x, none for items.
 
     Example:
         >>> two = supports.items(size=2)
@@ -134,7 +135,8 @@ def exponent(log_p: np.ndarray, log_reference: np.ndarray, support: Support) -> 
     low, high = 1e-4, 1e4
     if excess(low) < 0 or excess(high) > 0:
         return low if excess(low) < 0 else high
-    return float(np.exp(scipy.optimize.brentq(lambda t: excess(np.exp(t)), np.log(low), np.log(high))))
+    root = scipy.optimize.brentq(lambda t: excess(math.exp(t)), math.log(low), math.log(high))
+    return math.exp(root)  # pyright: ignore[reportArgumentType]
 
 
 def mean_density(density: xr.DataArray) -> np.ndarray:
@@ -167,7 +169,9 @@ def _reference(reference, density: xr.DataArray, support: Support) -> np.ndarray
         points = support.points[:, 0] if support.points.shape[1] == 1 else support.points
         values = np.asarray(reference(points), np.float64)
     elif isinstance(reference, xr.DataTree | xr.DataArray):
-        other = reference["posterior"]["log_density"] if isinstance(reference, xr.DataTree) else reference
+        other = reference
+        if isinstance(other, xr.DataTree):
+            other = other["posterior"].to_dataset()["log_density"]
         theirs = supports.of(other)
         if len(theirs) != len(support) or not np.allclose(theirs.points, support.points):
             raise refuse("two densities are compared on one support", f"{support!r} and {theirs!r}")

@@ -85,9 +85,9 @@ def _shown(comparisons, support: Support) -> np.ndarray:
         return times
     points = np.asarray(comparisons.items.features, np.float64)
     if support.low is None or support.high is None:
-        from scipy.spatial import cKDTree
+        from scipy.spatial import KDTree
 
-        return np.bincount(cKDTree(support.points).query(points)[1], times, len(support))
+        return np.bincount(KDTree(support.points).query(points)[1], times, len(support))
     size = np.asarray(support.shape)
     cell = np.rint((points - support.low) / (support.high - support.low) * (size - 1)).astype(int)
     flat = np.ravel_multi_index(tuple(np.clip(cell, 0, size - 1).T), support.shape)

@@ -367,5 +367,5 @@ def _t_points(key: Array, points: int, q: int) -> tuple[np.ndarray, np.ndarray]:
     # Same directions, radii of a t: radius^2 / q of a t is F(q, freedom), of a normal chi-square(q) / q.
     wide = q * scipy.stats.f.ppf(scipy.stats.chi2.cdf(squared, q), q, FREEDOM)
     scaled = normal * np.sqrt(wide / squared)[:, None]
-    t = scipy.stats.multivariate_t(np.zeros(q), np.eye(q), df=FREEDOM)
+    t = scipy.stats.multivariate_t(np.zeros(q), np.eye(q), df=FREEDOM)  # pyright: ignore[reportArgumentType]
     return scaled, np.atleast_1d(t.logpdf(scaled))
