@@ -114,10 +114,9 @@ def ipo(score: Array, *, tau: float, temperature: float | None = None) -> IPO:
         >>> float(loss.log_prob(jnp.array(0)))
         -1.0
     """
-    temperature = 1 / (2 * tau**2) if temperature is None else temperature
-    if not (tau > 0 and temperature > 0):
+    if not (tau > 0 and (temperature is None or temperature > 0)):
         raise refuse("tau and temperature are positive", f"tau {tau}, temperature {temperature}")
-    return IPO(score, tau, temperature)
+    return IPO(score, tau, 1 / (2 * tau**2) if temperature is None else temperature)
 
 
 def slic_hf(

@@ -43,6 +43,20 @@ class Support:
     low: np.ndarray | None = None
     high: np.ndarray | None = None
 
+    def __eq__(self, other: object) -> bool:
+        """Whether two supports have the same points, weights and names."""
+        if not isinstance(other, Support):
+            return NotImplemented
+        alike = (self.kind, self.dims, self.names, self.shape) == (
+            *(other.kind, other.dims, other.names, other.shape),
+        )
+        same = np.array_equal(self.points, other.points) if alike else False
+        return same and np.array_equal(self.log_weight, other.log_weight)
+
+    def __hash__(self) -> int:
+        """A hash that equal supports share."""
+        return hash((self.kind, self.dims, self.shape))
+
     def __len__(self) -> int:
         """Number of points g."""
         return len(self.points)

@@ -23,6 +23,9 @@ SHARES = (0.4, 0.6)
 def narrow(x: np.ndarray) -> np.ndarray:
     """Log-density (...,) of the first annotator at points (...,): normal(-2.5, 0.25) on [-10, 10].
 
+    Args:
+        x: (...,) points in [-10, 10].
+
     Example:
         >>> round(float(np.exp(narrow(np.array(-2.5)))), 4)
         1.5958
@@ -32,6 +35,9 @@ def narrow(x: np.ndarray) -> np.ndarray:
 
 def wide(x: np.ndarray) -> np.ndarray:
     """Log-density (...,) of the second annotator at points (...,): normal(2.5, 1) on [-10, 10].
+
+    Args:
+        x: (...,) points in [-10, 10].
 
     Example:
         >>> round(float(np.exp(wide(np.array(2.5)))), 4)
@@ -43,6 +49,9 @@ def wide(x: np.ndarray) -> np.ndarray:
 def preference(x: np.ndarray) -> np.ndarray:
     """Log-density (...,) of one annotator who likes both: log(0.4 narrow + 0.6 wide), the paper's p*.
 
+    Args:
+        x: (...,) points in [-10, 10].
+
     Example:
         >>> round(float(np.exp(preference(np.array(-2.5)))), 4)
         0.6383
@@ -52,6 +61,9 @@ def preference(x: np.ndarray) -> np.ndarray:
 
 def reference(x: np.ndarray) -> np.ndarray:
     """Log-density (...,) of the reference, where pairs come from: normal(0, 5) on [-10, 10].
+
+    Args:
+        x: (...,) points in [-10, 10].
 
     Example:
         >>> round(float(np.exp(reference(np.array(0.0)))), 4)

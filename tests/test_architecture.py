@@ -18,7 +18,7 @@ GALLERY = sorted((ROOT / "models").glob("*.py"))
 ANYWHERE = {"cli", "cli_columns", "cli_output", "html_report", "gallery", "wording", "report", "train"}
 """The edge of the package, which sees everything."""
 LAYERS = {
-    "comparisons validation subsetting design": {
+    "comparisons validation subsetting design points": {
         "inference",
         "elpd",
         "evidence",
@@ -26,7 +26,7 @@ LAYERS = {
         "ranks",
         "plots",
     },
-    "choices behaviours populations rewards observation parametrisation": {
+    "choices losses behaviours limits supports toys populations rewards observation parametrisation": {
         *("inference", "elpd", "evidence", "predictive", "ranks", "plots", "diagnostics", "io"),
     },
     "io": {"inference", "elpd", "evidence", "predictive", "ranks", "plots", "diagnostics"},
@@ -83,7 +83,7 @@ def test_every_part_has_its_place():
 def test_the_gallery_uses_public_names_only():
     for path in GALLERY:
         if path.stem != "__init__":
-            assert imports(path) <= {"behaviours", "choices", "populations", "rewards"}, path
+            assert imports(path) <= {"behaviours", "choices", "populations", "rewards", "supports"}, path
             assert "bayespref.inference" not in path.read_text()
 
 
@@ -124,7 +124,19 @@ PUBLIC = {name: getattr(bayespref, name) for name in exports()}
 FUNCTIONS = {name: value for name, value in PUBLIC.items() if inspect.isfunction(value)}
 FAMILIES = {
     f"{family}.{name}": function
-    for family in ("behaviours", "choices", "populations", "rewards", "plots", "diagnostics", "models")
+    for family in (
+        "behaviours",
+        "choices",
+        "populations",
+        "rewards",
+        "plots",
+        "diagnostics",
+        "limits",
+        "losses",
+        "supports",
+        "toys",
+        "models",
+    )
     for name, function in inspect.getmembers(PUBLIC[family], inspect.isfunction)
     if not name.startswith("_")
     and function.__module__.startswith(f"bayespref.{family}")

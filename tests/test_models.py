@@ -28,7 +28,26 @@ from bayespref.inference.program import sites_of
 
 FILES = sorted(path for path in (ROOT / "models").glob("*.py") if path.stem != "__init__")
 DATA = answers(features="shown")
-"""Names, annotators, features of what was shown, order recorded: every model can be fitted to these."""
+"""Names, annotators, features of what was shown, order recorded: these can be fitted by most models."""
+POINTS = {
+    "features": jnp.array([[-4.0], [-1.5], [0.5], [2.0], [5.5]]),
+    "log_reference": jnp.array([-3.0, -2.5, -2.4, -2.6, -3.2]),
+    "length": jnp.array([5.0, 10.0, 20.0, 25.0, 40.0]),
+}
+ON_A_LINE = answers()
+ON_A_LINE = ON_A_LINE.replace(items=bp.Items(POINTS, ITEMS, ("x",), labels=ON_A_LINE.items.labels))
+"""The same about points of a line."""
+OF_POINTS = {
+    models.density_gp_1d,
+    models.dpo_1d,
+    models.geometric_1d,
+    models.length_normalised_items,
+    models.two_viewpoints_1d,
+}
+
+
+def data_for(model):
+    return ON_A_LINE if model in OF_POINTS else DATA
 
 
 def model_of(path):
@@ -64,8 +83,8 @@ def test_a_file_is_short_and_says_what_it_declares(path):
 
 @gallery
 def test_the_same_sites_with_and_without_outcomes(model):
-    sites = sites_of(model, DATA)
-    assert sites == sites_of(model, without_outcomes(DATA))
+    sites = sites_of(model, data_for(model))
+    assert sites == sites_of(model, without_outcomes(data_for(model)))
     for site in sites.values():
         if site.documented:
             assert "/" not in site.name
@@ -74,10 +93,11 @@ def test_the_same_sites_with_and_without_outcomes(model):
 
 @gallery
 def test_it_fits_what_it_simulates(model):
-    simulated = bp.simulate(jax.random.key(1), model, without_outcomes(DATA))
-    assert simulated.outcome.shape == DATA.outcome.shape
+    data = data_for(model)
+    simulated = bp.simulate(jax.random.key(1), model, without_outcomes(data))
+    assert simulated.outcome.shape == data.outcome.shape
     assert set(np.unique(simulated.outcome)) <= {0, 1, 2}
-    value, slope = log_joint(model, simulated, one_draw(model, DATA))
+    value, slope = log_joint(model, simulated, one_draw(model, data))
     assert np.isfinite(value)
     for name, part in slope.items():
         assert np.isfinite(part).all(), name
@@ -87,7 +107,9 @@ def relabelled_items(data, values):
     old = np.array([3, 0, 4, 1, 2])
     new = jnp.asarray(np.argsort(old))
     design = data.design._replace(item_answers=data.design.item_answers[old])
-    return data.replace(shown=new[data.shown], design=design), along(values, ITEMS, old)
+    columns = {name: value[old] for name, value in data.items.columns.items()}
+    items = bp.Items(columns, ITEMS, data.items.feature_names, labels=data.items.labels)
+    return data.replace(shown=new[data.shown], design=design, items=items), along(values, ITEMS, old)
 
 
 def relabelled_annotators(data, values):
@@ -131,24 +153,33 @@ def along(values, size, order):
     ids=lambda f: f.__name__,
 )
 def test_symmetries_of_the_log_posterior(model, symmetry):
-    values = one_draw(model, DATA)
-    moved, moved_values = symmetry(DATA, values)
-    before, slope = log_joint(model, DATA, values)
+    data = data_for(model)
+    values = one_draw(model, data)
+    moved, moved_values = symmetry(data, values)
+    before, slope = log_joint(model, data, values)
     after, _ = log_joint(model, moved, moved_values)
     # Sums of the same terms in another order: at most one rounding of the total for each of the rows.
-    assert abs(after - before) <= len(DATA) * EPS * abs(before) / 4
+    assert abs(after - before) <= len(data) * EPS * abs(before) / 4
     assert any(np.abs(part).max() > 0.1 for part in slope.values())  # the values do matter
 
 
-@gallery
+with_worths = pytest.mark.parametrize(
+    "model",
+    [model_of(path) for path in FILES if not path.stem.endswith("_1d")],
+    ids=[path.stem for path in FILES if not path.stem.endswith("_1d")],
+)
+
+
+@with_worths
 def test_a_constant_added_to_worths_changes_no_answer(model):
-    values = one_draw(model, DATA)
+    data = data_for(model)
+    values = one_draw(model, data)
     worths = [name for name in ("_log_density", "_constant") if name in values]
     assert len(worths) == 1
     (name,) = worths
     assert abs(float(values[name].sum())) < 16 * EPS  # worths sum to zero, so the constant is not free
     moved = values | {name: values[name] + 2.0}
-    probabilities = [np.exp(outcome_log_probs(model, DATA, at)) for at in (values, moved)]
+    probabilities = [np.exp(outcome_log_probs(model, data, at)) for at in (values, moved)]
     np.testing.assert_allclose(*probabilities, atol=64 * EPS)
 
 
@@ -158,7 +189,8 @@ def options(model):
 
 def test_scales_of_the_prior_are_options():
     for path in FILES:
-        assert "scale" in options(model_of(path)), path.stem
+        scale = "length" if path.stem in ("density_gp_1d", "dpo_1d", "geometric_1d") else "scale"
+        assert scale in options(model_of(path)) or path.stem == "two_viewpoints_1d", path.stem
 
 
 # ---- what the docstrings say of the priors -----------------------------------------------------------

@@ -12,7 +12,7 @@ import xarray as xr
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 
 import bayespref as bp
-from bayespref import plots
+from bayespref import diagnostics, plots, supports
 
 TASTES = ["price", "time"]
 
@@ -92,6 +92,25 @@ def make_table(models=3):
     )
 
 
+def make_density(*, viewpoints=0, plane=False):
+    rng = np.random.default_rng(0)
+    support = supports.box([-3, -3], [3, 3], points=15) if plane else supports.interval(-3, 3, points=61)
+    lead = (2, 50, viewpoints) if viewpoints else (2, 50)
+    score = -0.5 * (support.points**2).sum(1) * (1 + 0.1 * rng.normal(size=(*lead, 1)))
+    log_density = np.asarray(support.normalise(score)).reshape(*lead, *support.shape)
+    dims = ("chain", "draw", *(("viewpoint",) if viewpoints else ()), *support.dims)
+    posterior = xr.Dataset({"log_density": (dims, log_density)}, coords=support.coords())
+    return xr.DataTree.from_dict({"posterior": posterior})
+
+
+def make_contraction():
+    x = np.linspace(-3, 3, 61)
+    values = np.exp(-0.1 * x**2)
+    region = np.where(values < 0.5, "prior", "data")
+    variables = {"contraction": ("x", values), "region": ("x", region), "shown": ("x", 10 * values)}
+    return xr.Dataset(variables, coords={"x": x})
+
+
 UNIFORM = np.linspace(0.02, 0.98, 300)
 PICTURES = {
     "forest": lambda **at: plots.forest(make_fit(), **at),
@@ -109,6 +128,11 @@ PICTURES = {
     "annotators": lambda **at: plots.annotators(make_fit(), name="log_rationality", **at),
     "annotators, 300": lambda **at: plots.annotators(make_fit(people=300), name="log_rationality", **at),
     "annotators' vectors": lambda **at: plots.annotators(make_fit(), name="taste", **at),
+    "density": lambda **at: plots.density(make_density(), references={"truth": lambda x: -0.5 * x**2}, **at),
+    "density, log": lambda **at: plots.density(make_density(), log=True, **at),
+    "density of two": lambda **at: plots.density(make_density(viewpoints=2), **at),
+    "density on a plane": lambda **at: plots.density(make_density(plane=True), **at),
+    "coverage": lambda **at: plots.coverage(make_contraction(), **at),
     "comparison": lambda **at: plots.comparison(make_table(), **at),
 }
 
@@ -146,7 +170,23 @@ def test_makes_one_figure_whose_text_fits(picture):
 
 def test_every_picture_is_under_contract():
     drawn = " ".join(PICTURES).replace("superiority", "win_matrix")
-    assert all(name in drawn for name in plots.__all__)
+    assert all(name in drawn for name in set(plots.__all__) - {"agreement", "preferences"})
+
+
+def test_panels_of_agreement():
+    fit = make_density()
+    axes = plots.agreement(diagnostics.density_agreement(fit, lambda x: -0.5 * x**2))
+    assert [ax.get_title(loc="left") for ax in axes][2] == "total variation" and len(axes) == 5
+
+
+def test_panels_of_preferences():
+    grid = np.linspace(-1, 1, 5)
+    matrix = 1 / (1 + np.exp(grid - grid[:, None]))
+    axes = plots.preferences({"one": matrix, "two": matrix.T}, grid)
+    assert [ax.get_title() for ax in axes] == ["one", "two"]
+    np.testing.assert_array_equal(axes[0].images[0].get_array(), matrix)
+    with pytest.raises(ValueError, match="probabilities"):
+        plots.preferences({"one": 2 * matrix}, grid)
 
 
 def test_a_figure_of_figures():

@@ -47,7 +47,7 @@ def agreement(result: xr.Dataset) -> np.ndarray:
         ax.set_title(TITLES[name], fontsize="medium", loc="left")
     kind = result.attrs.get("interval", "")
     axes[-1].set_xlabel(
-        f"draws (blue; dotted: {kind} interval) and the posterior mean density (black)",
+        f"over draws (blue; dotted: {kind} interval),\nblack: of the posterior mean density",
         color=GREY if not kind else "black",
     )
     return axes

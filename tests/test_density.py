@@ -1,0 +1,292 @@
+"""Densities over points: Gaussian-process rewards, fits with nested scales, agreement, contraction."""
+
+import functools
+import importlib
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+import scipy.stats
+import xarray as xr
+from numpyro import handlers
+
+import bayespref as bp
+from bayespref import behaviours, choices, diagnostics, limits, losses, models, rewards, supports, toys
+
+LINE = supports.interval(toys.LOW, toys.HIGH)
+X = LINE.points[:, 0]
+quiet = functools.partial(warnings.catch_warnings, action="ignore", category=bp.FitWarning)
+
+
+def smooth(x):
+    """Log-density of a normal about 1 with sd 2, up to a constant."""
+    return -0.5 * ((x - 1) / 2) ** 2
+
+
+@functools.cache
+def smooth_fit():
+    data = toys.answers(jax.random.key(0), smooth, answers=3000)
+    with quiet():
+        return bp.laplace(jax.random.key(1), SMALL, data, draws=1000, proposals=4000)
+
+
+SMALL = functools.partial(models.density_gp_1d, basis=24)
+
+
+# ---- the reward --------------------------------------------------------------------------------------
+
+
+def drawn(support, seed=0, **options):
+    """One prior draw of a reward: its sites, and values at some points."""
+    with handlers.seed(rng_seed=seed), handlers.trace() as trace:
+        log_density = rewards.gp(support, **options)
+        points = support.points[:: max(len(support) // 7, 1)]
+        values = log_density(jnp.asarray(points, jnp.float32))
+    return trace, np.asarray(values), support.points[:: max(len(support) // 7, 1)]
+
+
+PLANE = supports.box([-1, 0], [1, 3], points=21)
+
+
+@pytest.mark.parametrize("kernel", ["matern52", "matern32", "matern12", "squared_exponential"])
+@pytest.mark.parametrize("support", [LINE, PLANE], ids=["line", "plane"])
+def test_the_density_is_normalised_and_the_reward_callable(support, kernel):
+    trace, values, _ = drawn(support, kernel=kernel, basis=8)
+    log_density = trace["log_density"]["value"]
+    assert log_density.shape == support.shape
+    assert abs(float(support.log_total(log_density.reshape(-1)))) < 1e-5
+    every = log_density.reshape(-1)[:: max(len(support) // 7, 1)]
+    np.testing.assert_allclose(values, every, atol=1e-4)
+
+
+@pytest.mark.parametrize("kernel", ["matern52", "matern32", "squared_exponential"])
+def test_the_prior_has_the_covariance_of_its_kernel(kernel):
+    """Many draws of r at three points in the middle of the support, against the kernel in closed form."""
+    gp = importlib.import_module("bayespref.rewards.gp")
+    length, height, basis = 2.0, 1.5, 80
+    at = np.array([0.0, 1.0, 3.0])
+    spectrum = gp._log_spectrum(kernel, jnp.arange(1, basis + 1)[None] * np.pi / (2 * 30.0), length)
+    phi = np.sin(np.arange(1, basis + 1) * np.pi / 60 * (at[:, None] + 30)) / np.sqrt(30)
+    covariance = height**2 * (phi * np.exp(spectrum)) @ phi.T
+    gap = np.abs(at[:, None] - at) / length
+    exact = {
+        "matern52": (1 + np.sqrt(5) * gap + 5 * gap**2 / 3) * np.exp(-np.sqrt(5) * gap),
+        "matern32": (1 + np.sqrt(3) * gap) * np.exp(-np.sqrt(3) * gap),
+        "squared_exponential": np.exp(-0.5 * gap**2),
+    }[kernel]
+    # What is left out: frequencies beyond 80 pi / 60, less than 1 % of the roughest kernel's variance.
+    np.testing.assert_allclose(covariance, height**2 * exact, atol=0.012 * height**2)
+
+
+def test_points_outside_are_refused():
+    data = bp.Comparisons.from_points([[0.0, 11.0], [1.0, 2.0]], [0, 1])
+    with pytest.raises(ValueError, match=r"interval\(x from -10 to 10.*11\.0.*low=, high="):
+        bp.laplace(jax.random.key(0), models.density_gp_1d, data)
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda: rewards.gp(supports.items(size=3)), "bounded support"),
+        (lambda: rewards.gp(LINE, kernel="cubic"), "a kernel is one of"),
+        (lambda: bp.Comparisons.from_points([[0.0, np.nan]], [0]), r"finite.*1 row"),
+        (lambda: bp.Comparisons.from_points([0.0, 1.0], [0]), r"\(n, k\)"),
+        (lambda: bp.Comparisons.from_points([[0.0, 0.0]], [0]), "differ"),
+    ],
+)
+def test_refusals(make, match):
+    with pytest.raises(ValueError, match=match):
+        make()
+
+
+def test_points_shown_twice_are_one_item():
+    data = bp.Comparisons.from_points([[3.0, 1.0], [1.0, 2.0], [3.0, 1.0]], [0, 1, 0])
+    np.testing.assert_array_equal(data.items.features[:, 0], [3.0, 1.0, 2.0])
+    np.testing.assert_array_equal(data.count, [2, 1])
+    assert data.items.labels.tolist() == ["3.0", "1.0", "2.0"] and data.feature_names == ("x",)
+
+
+# ---- the fit -----------------------------------------------------------------------------------------
+
+
+def test_a_fit_carries_its_support_and_finds_the_density():
+    fit = smooth_fit()
+    density = fit["posterior"]["log_density"]
+    assert supports.of(density).kind == "interval" and density.dims == ("chain", "draw", "x")
+    assert fit.attrs["khat"] < 0.7
+    agreement = diagnostics.density_agreement(fit, smooth)
+    assert float(agreement["total_variation_of_mean"]) < 0.08
+    assert abs(float(agreement["exponent"]) - 1) < 0.1
+
+
+def test_nested_laplace_is_the_posterior_that_nuts_samples():
+    """The same 200 answers by both: means of log p(x) within 5 Monte-Carlo standard errors."""
+    data = toys.answers(jax.random.key(2), smooth, answers=200)
+    model = functools.partial(models.density_gp_1d, basis=10, length=dist.LogNormal(1.0, 0.3))
+    with quiet():
+        nested = bp.laplace(jax.random.key(0), model, data, draws=2000, proposals=8000)
+        sampled = bp.nuts(jax.random.key(1), model, data, warmup=500, draws=1000, chains=2, progress=False)
+    assert nested.attrs["khat"] < 0.7
+    at = [-6.0, -2.0, 1.0, 4.0, 7.0]
+    import arviz as az
+
+    theirs = sampled["posterior"].to_dataset()["log_density"].sel(x=at)
+    ours = nested["posterior"].to_dataset()["log_density"].sel(x=at)
+    ess = az.ess(theirs)["log_density"].values
+    sd = theirs.values.std((0, 1))
+    error = np.sqrt(sd**2 / ess + ours.values.var((0, 1)) / min(nested.attrs["importance_ess"], 2000))
+    assert (np.abs(ours.values.mean((0, 1)) - theirs.values.mean((0, 1))) < 5 * error).all()
+    ratio = ours.values.std((0, 1)) / sd
+    assert (np.abs(np.log(ratio)) < 5 / np.sqrt(2 * np.minimum(ess, nested.attrs["importance_ess"]))).all()
+
+
+def test_agreement_of_a_fit_with_itself():
+    fit = smooth_fit()
+    same = diagnostics.density_agreement(fit, fit)
+    assert float(same["total_variation_of_mean"]) < 1e-6 and abs(float(same["exponent"]) - 1) < 1e-3
+    assert (same["total_variation"] > 0).all()
+
+
+def test_contraction_is_high_where_points_were_shown():
+    result = diagnostics.contraction(jax.random.key(0), SMALL, smooth_fit(), draws=200)
+    assert float(result["contraction"].sel(x=0, method="nearest")) > 0.95
+    assert set(np.unique(result["region"])) <= {"data", "both", "prior"}
+    assert float(result["shown"].sum()) == 2 * 3000
+    with pytest.raises(ValueError, match="judged by the model"):
+        diagnostics.contraction(jax.random.key(0), models.density_gp_1d, smooth_fit())
+
+
+def test_the_map_of_preferences_is_that_of_the_density():
+    grid = np.linspace(-4, 6, 6)
+    matrix = bp.preference_matrix(
+        jax.random.key(0), SMALL, smooth_fit(), grid, columns={"log_reference": toys.reference}
+    )
+    truth = 1 / (1 + np.exp(smooth(grid) - smooth(grid)[:, None]))
+    assert np.abs(matrix - truth).max() < 0.1
+    np.testing.assert_allclose(matrix + matrix.T, 1, atol=1e-6)
+
+
+# ---- distances ---------------------------------------------------------------------------------------
+
+
+def test_distances_between_normals():
+    line = supports.interval(-12, 12, points=4801)
+    x = line.points[:, 0]
+    p, q = scipy.stats.norm.logpdf(x, 0, 1), scipy.stats.norm.logpdf(x, 1, 2)
+    found = diagnostics.distances(p, q, line)
+    assert abs(found["kl_to_reference"] - (np.log(2) + (1 + 1) / 8 - 0.5)) < 1e-6
+    assert abs(found["kl_from_reference"] - (np.log(0.5) + (4 + 1) / 2 - 0.5)) < 1e-6
+    assert abs(found["hellinger"] ** 2 - (1 - np.sqrt(4 / 5) * np.exp(-1 / 20))) < 1e-6
+    shifted = diagnostics.distances(p, scipy.stats.norm.logpdf(x, 0.5, 1), line)
+    assert abs(shifted["wasserstein"][0] - 0.5) < 1e-6
+    assert abs(shifted["total_variation"] - (2 * scipy.stats.norm.cdf(0.25) - 1)) < 1e-5
+
+
+def test_distances_where_a_density_vanishes():
+    two = supports.items(size=3)
+    with np.errstate(divide="ignore"):
+        p, q = np.log([0.5, 0.5, 0.0]), np.log([1.0, 0.0, 0.0])
+    found = diagnostics.distances(p, q, two)
+    assert found["kl_to_reference"] == np.inf and abs(found["kl_from_reference"] - np.log(2)) < 1e-12
+    assert abs(found["total_variation"] - 0.5) < 1e-12
+
+
+@pytest.mark.parametrize("b", [0.25, 1.0, 3.0])
+def test_the_exponent_of_a_tempered_density(b):
+    reference = toys.preference(X)
+    assert abs(diagnostics.exponent(b * reference, reference, LINE) - b) < 1e-6
+
+
+def test_agreement_refuses_another_support():
+    other = xr.DataArray(
+        np.zeros((1, 2, 5)),
+        dims=("chain", "draw", "x"),
+        coords=supports.interval(0, 1, points=5).coords(),
+    )
+    with pytest.raises(ValueError, match="on one support"):
+        diagnostics.density_agreement(smooth_fit(), other)
+    with pytest.raises(ValueError, match="801 points"):
+        diagnostics.density_agreement(smooth_fit(), np.zeros(7))
+
+
+# ---- losses ------------------------------------------------------------------------------------------
+
+
+def by_ipo(comparisons, *, tau=0.5):
+    log_density = rewards.gp(LINE, basis=24)(comparisons.items.features)
+    score = behaviours.dpo(1.0, comparisons.items.column("log_reference"))(log_density)
+    bp.observe(comparisons, losses.ipo(score[comparisons.shown], tau=tau))
+
+
+@functools.cache
+def ipo_fit():
+    data = toys.answers(jax.random.key(3), smooth, answers=4000)
+    with quiet():
+        return bp.laplace(jax.random.key(0), by_ipo, data, draws=500, proposals=1000)
+
+
+def test_ipo_reaches_its_borda_tilt():
+    reference = toys.reference(X)
+    design = np.exp(reference + LINE.log_weight)
+    limit = limits.ipo(
+        limits.Annotator(smooth(X)),
+        tau=0.5,
+        log_reference=reference,
+        log_weight=LINE.log_weight,
+        design=design,
+    )
+    mean = diagnostics.mean_density(ipo_fit()["posterior"]["log_density"])
+    assert diagnostics.distances(mean, limit, LINE)["total_variation"] < 0.05
+    assert "log_evidence" not in ipo_fit().attrs and "log_likelihood" not in ipo_fit().children
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda key, fit: bp.loo(key, by_ipo, fit),
+        lambda key, fit: bp.log_evidence(key, by_ipo, fit),
+        lambda key, fit: bp.predict(key, by_ipo, fit, toys.answers(key, smooth, answers=10)),
+        lambda key, fit: bp.posterior_predictive(key, by_ipo, fit),
+        lambda key, fit: bp.simulate(key, by_ipo, toys.answers(key, smooth, answers=10)),
+        lambda key, fit: diagnostics.density_agreement(fit, smooth),
+    ],
+    ids=["loo", "log_evidence", "predict", "posterior_predictive", "simulate", "density_agreement"],
+)
+def test_what_needs_a_likelihood_refuses_a_loss(ask):
+    with pytest.raises(ValueError, match="no annotator behaviour it is the likelihood of"):
+        ask(jax.random.key(0), ipo_fit())
+
+
+# ---- two viewpoints ----------------------------------------------------------------------------------
+
+
+def test_mixtures_refuse_what_does_not_match():
+    from bayespref import populations
+
+    two, three = choices.logit(jnp.zeros((4, 2))), choices.logit(jnp.zeros((4, 3)))
+    for components, weight, match in (
+        ([two], jnp.zeros(1), "at least two"),
+        ([two, three], jnp.zeros(2), "one shape"),
+        ([two, two], jnp.zeros(3), "2 weights"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            populations.mixture(components, weight)
+
+
+@pytest.mark.slow
+def test_two_viewpoints_are_found_without_ids():
+    data = toys.answers(jax.random.key(5), [toys.narrow, toys.wide], answers=8192)
+    model = functools.partial(models.two_viewpoints_1d, basis=48)
+    with quiet():
+        fit = bp.laplace(jax.random.key(0), model, data, draws=500, proposals=2000)
+    weight = fit["posterior"]["weight"].values.reshape(-1, 2)
+    assert abs(weight.mean(0)[0] - 0.4) < 4 * weight.std(0)[0] + 0.005
+    truth = [toys.narrow(X), toys.wide(X)]
+    for viewpoint in range(2):
+        one = fit["posterior"].to_dataset()["log_density"].sel(viewpoint=viewpoint)
+        agreement = diagnostics.density_agreement(fit, truth[viewpoint], of=one)
+        assert float(agreement["total_variation_of_mean"]) < 0.2
+    assert weight.std(0)[0] < 0.02
