@@ -10,7 +10,7 @@ from numpyro import handlers
 from numpyro.infer.util import log_density
 
 import bayespref as bp
-from bayespref import choices
+from bayespref import choices, populations
 from bayespref.comparisons import Comparisons
 from bayespref.inference.fit import build
 from bayespref.inference.program import run, sites_of
@@ -27,6 +27,12 @@ CHOICES = {
     "davidson of 2": (2, lambda score: choices.davidson(score, jnp.log(0.9))),
     "davidson of 3": (3, lambda score: choices.davidson(score, jnp.log(0.9))),
     "lapse of logit": (4, lambda score: choices.lapse(choices.logit(score), 0.1)),
+    "mixture of logits": (
+        2,
+        lambda score: populations.mixture(
+            [choices.logit(score), choices.logit(2 * score)], jnp.log(jnp.array([0.3, 0.7]))
+        ),
+    ),
     "lapse of davidson": (2, lambda score: choices.lapse(choices.davidson(score, -0.5), 0.2)),
 }
 """Every member of `choices`: name -> (how many are shown, scores -> distribution)."""

@@ -122,21 +122,13 @@ def exports():
 
 PUBLIC = {name: getattr(bayespref, name) for name in exports()}
 FUNCTIONS = {name: value for name, value in PUBLIC.items() if inspect.isfunction(value)}
+WITH_FAMILY = [
+    *("behaviours", "choices", "populations", "rewards", "plots", "diagnostics", "models"),
+    *("limits", "losses", "supports", "toys"),
+]
 FAMILIES = {
     f"{family}.{name}": function
-    for family in (
-        "behaviours",
-        "choices",
-        "populations",
-        "rewards",
-        "plots",
-        "diagnostics",
-        "limits",
-        "losses",
-        "supports",
-        "toys",
-        "models",
-    )
+    for family in WITH_FAMILY
     for name, function in inspect.getmembers(PUBLIC[family], inspect.isfunction)
     if not name.startswith("_")
     and function.__module__.startswith(f"bayespref.{family}")

@@ -11,9 +11,9 @@ LENGTH = jnp.array([5.0, 10.0, 20.0, 50.0])
 REFERENCE = jax.nn.log_softmax(jnp.array([1.0, 0.5, -0.5, 0.0]))
 BEHAVIOURS = {
     "luce": (behaviours.luce, True),
-    "dpo": (behaviours.pbde(4.0, -4.0 * REFERENCE), True),
-    "geometric": (behaviours.pbde(1 / 0.25, (1 - 1 / 0.25) * REFERENCE), True),
-    "by length": (behaviours.pbde(50 / LENGTH), False),
+    "dpo": (behaviours.dpo(4.0, REFERENCE), True),
+    "geometric": (behaviours.geometric(0.25, REFERENCE), True),
+    "by length": (behaviours.length_normalised(LENGTH, 50.0), False),
 }
 """Behaviours, and whether they ignore a constant added to the log-density."""
 

@@ -130,12 +130,12 @@ def test_nested_laplace_is_the_posterior_that_nuts_samples():
         nested = bp.laplace(jax.random.key(0), model, data, draws=2000, proposals=8000)
         sampled = bp.nuts(jax.random.key(1), model, data, warmup=500, draws=1000, chains=2, progress=False)
     assert nested.attrs["khat"] < 0.7
-    at = [-6.0, -2.0, 1.0, 4.0, 7.0]
+    at = [-6.0, -2.0, 1.0, 4.0, 7.0]  # points of the grid
     import arviz as az
 
     theirs = sampled["posterior"].to_dataset()["log_density"].sel(x=at)
     ours = nested["posterior"].to_dataset()["log_density"].sel(x=at)
-    ess = az.ess(theirs)["log_density"].values
+    ess = az.ess(sampled, var_names=["log_density"])["log_density"].sel(x=at).values
     sd = theirs.values.std((0, 1))
     error = np.sqrt(sd**2 / ess + ours.values.var((0, 1)) / min(nested.attrs["importance_ess"], 2000))
     assert (np.abs(ours.values.mean((0, 1)) - theirs.values.mean((0, 1))) < 5 * error).all()
@@ -173,12 +173,12 @@ def test_the_map_of_preferences_is_that_of_the_density():
 
 
 def test_distances_between_normals():
-    line = supports.interval(-12, 12, points=4801)
+    line = supports.interval(-12, 12, points=4801)  # the tails cut off hold 4e-8 of the wider one
     x = line.points[:, 0]
     p, q = scipy.stats.norm.logpdf(x, 0, 1), scipy.stats.norm.logpdf(x, 1, 2)
     found = diagnostics.distances(p, q, line)
     assert abs(found["kl_to_reference"] - (np.log(2) + (1 + 1) / 8 - 0.5)) < 1e-6
-    assert abs(found["kl_from_reference"] - (np.log(0.5) + (4 + 1) / 2 - 0.5)) < 1e-6
+    assert abs(found["kl_from_reference"] - (np.log(0.5) + (4 + 1) / 2 - 0.5)) < 1e-5
     assert abs(found["hellinger"] ** 2 - (1 - np.sqrt(4 / 5) * np.exp(-1 / 20))) < 1e-6
     shifted = diagnostics.distances(p, scipy.stats.norm.logpdf(x, 0.5, 1), line)
     assert abs(shifted["wasserstein"][0] - 0.5) < 1e-6

@@ -121,7 +121,7 @@ def test_the_compromise_wins(shares, expected):
 
 
 def test_small_heterogeneity_learns_the_geometric_pool():
-    """The logit of E sigmoid(D) is m - m Var / 4 - mu_3 / 12 + O(D^5): the error falls 2^5 with each halving."""
+    """The logit of E sigmoid(D) is m - m Var / 4 - mu_3 / 12 + O(D^5): halving D divides the error by 2^5."""
     d, w = np.array([2.0, -1.0]), np.array([0.3, 0.7])
     errors = []
     for scale in (1.0, 0.5, 0.25):

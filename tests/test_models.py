@@ -34,7 +34,7 @@ POINTS = {
     "log_reference": jnp.array([-3.0, -2.5, -2.4, -2.6, -3.2]),
     "length": jnp.array([5.0, 10.0, 20.0, 25.0, 40.0]),
 }
-ON_A_LINE = answers()
+ON_A_LINE = answers(merge=False)
 ON_A_LINE = ON_A_LINE.replace(items=bp.Items(POINTS, ITEMS, ("x",), labels=ON_A_LINE.items.labels))
 """The same about points of a line."""
 OF_POINTS = {
