@@ -81,6 +81,24 @@ def test_the_prior_has_the_covariance_of_its_kernel(kernel):
     np.testing.assert_allclose(covariance, height**2 * exact, atol=0.012 * height**2)
 
 
+def test_a_linear_reward_on_a_support_is_an_exponential_density():
+    """log p = b x - log integral exp(b x): answers of such an annotator give b back."""
+    slope = 0.3
+    data = toys.answers(jax.random.key(4), lambda x: slope * x, answers=2000)
+
+    def model(comparisons):
+        log_density = rewards.linear(comparisons, support=LINE)(comparisons.items.features)
+        bp.observe(comparisons, choices.logit(log_density[comparisons.shown]))
+
+    fit = bp.laplace(jax.random.key(0), model, data, draws=1000, proposals=2000)
+    found = fit["posterior"]["coefficient"].values.reshape(-1)
+    assert abs(found.mean() - slope) < 5 * found.std()
+    agreement = diagnostics.density_agreement(fit, lambda x: slope * x)
+    assert abs(float(agreement["exponent"]) - found.mean() / slope) < 0.01
+    with pytest.raises(ValueError, match="coordinates"):
+        rewards.linear(data, support=PLANE)
+
+
 def test_points_outside_are_refused():
     data = bp.Comparisons.from_points([[0.0, 11.0], [1.0, 2.0]], [0, 1])
     with pytest.raises(ValueError, match=r"interval\(x from -10 to 10.*11\.0.*low=, high="):

@@ -11,6 +11,8 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from bayespref.comparisons import Comparisons, refuse
+from bayespref.rewards.density import normalised
+from bayespref.supports import Support
 
 
 def linear(
@@ -19,12 +21,14 @@ def linear(
     name: str = "log_density",
     coefficient: str = "coefficient",
     scale: ArrayLike = 1.0,
+    support: Support | None = None,
 ) -> Callable[[Array], Array]:
     """A reward linear in features: r(x) = (x - mean) . coefficient.
 
     Inside, features are standardised by their spread within comparisons; outside, `coefficient` (feature)
     is in log-odds for one unit of the user's feature. Also known as part-worths, or taste parameters.
-    When the features belong to items, `{name}` (item) registers log p(x) = r(x) - log sum exp r.
+    When the features belong to items, `{name}` (item) registers log p(x) = r(x) - log sum exp r; with a
+    support the features are coordinates on it, and `{name}` is the log-density there.
 
     Args:
         comparisons: the data, with features of items or of what was shown.
@@ -32,12 +36,14 @@ def linear(
         coefficient: name of the coefficients' site.
         scale: prior standard deviation of a standardised coefficient, in log-odds. With 1, two things
             that differ typically in one feature have log-odds of standard deviation 2.
+        support: where features live, for the density of a continuous space; None takes the items.
 
     Returns:
-        A function from features (..., d), in the user's units, to rewards (...,) in nats.
+        A function from features (..., d), in the user's units, to rewards (...,) in nats; with a support, to
+        normalised log-densities, and points outside it raise.
 
     Raises:
-        ValueError: for data without features.
+        ValueError: for data without features, or a support of another dimension.
 
     Example:
         >>> def model(comparisons):
@@ -52,12 +58,16 @@ def linear(
             remedy="Read the table with attributes=(...), or join item features.",
         )
     with numpyro.plate("feature", len(unit)):
-        raw = numpyro.sample(f"_{coefficient}", dist.Normal(0.0, scale))
+        raw = numpyro.sample(f"_{coefficient}", dist.Normal(0.0, scale), infer={"support": support})
         weights = numpyro.deterministic(coefficient, raw / unit)
 
     def reward(features: Array) -> Array:
         return ((features - mean) / unit) @ (weights * unit)
 
+    if support is not None:
+        if support.points.shape[1] != len(unit):
+            raise refuse(f"the support has the {len(unit)} features as coordinates", f"{support!r}")
+        return normalised(name, support, reward)
     items = comparisons.items
     if "features" in items.columns and items.index is None:
         with numpyro.plate("item", items.size):
