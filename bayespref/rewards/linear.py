@@ -57,6 +57,8 @@ def linear(
             "data without features",
             remedy="Read the table with attributes=(...), or join item features.",
         )
+    if support is not None and support.points.shape[1] != len(unit):
+        raise refuse(f"the support has the {len(unit)} features as coordinates", f"{support!r}")
     with numpyro.plate("feature", len(unit)):
         raw = numpyro.sample(f"_{coefficient}", dist.Normal(0.0, scale), infer={"support": support})
         weights = numpyro.deterministic(coefficient, raw / unit)
@@ -65,8 +67,6 @@ def linear(
         return ((features - mean) / unit) @ (weights * unit)
 
     if support is not None:
-        if support.points.shape[1] != len(unit):
-            raise refuse(f"the support has the {len(unit)} features as coordinates", f"{support!r}")
         return normalised(name, support, reward)
     items = comparisons.items
     if "features" in items.columns and items.index is None:
