@@ -85,7 +85,7 @@ def main() -> None:
             start = time.perf_counter()
             fit = bp.laplace(jax.random.key(seed), model, data, draws=1000, proposals=2000)
             seconds = time.perf_counter() - start
-            mean = diagnostics.mean_density(fit["posterior"]["log_density"])
+            mean = diagnostics.mean_density(fit["posterior"].to_dataset()["log_density"])
             distance = float(diagnostics.distances(mean, limit, LINE)["total_variation"])
             found.append((seconds, fit.attrs["khat"], distance, X[mean.argmax()], np.exp(mean.max())))
             print(
@@ -108,7 +108,7 @@ def viewpoints(sets: int) -> None:
         start = time.perf_counter()
         fit = bp.laplace(jax.random.key(seed), two_viewpoints_1d, data, draws=1000, proposals=2000)
         seconds = time.perf_counter() - start
-        mean = diagnostics.mean_density(fit["posterior"]["log_density"])
+        mean = diagnostics.mean_density(fit["posterior"].to_dataset()["log_density"])
         truth = np.stack([toys.narrow(X), toys.wide(X)])
         distance = diagnostics.distances(mean, truth, LINE)["total_variation"]
         weight = fit["posterior"]["weight"].values[..., 0]
