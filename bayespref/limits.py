@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.optimize
 from scipy.sparse.csgraph import connected_components
-from scipy.special import expit, logsumexp
+from scipy.special import expit, logsumexp, softmax
 
 from bayespref import behaviours
 from bayespref.comparisons import refuse
@@ -244,6 +244,76 @@ def ipo(
     """
     tilted = np.asarray(log_reference, np.float64) + borda(population, design=design) / tau
     return tilted - logsumexp(tilted if log_weight is None else tilted + log_weight)
+
+
+def slic_hf(
+    population: Population,
+    *,
+    delta: float,
+    weight: float = 0.0,
+    smoothing: float = 0.1,
+    log_reference: np.ndarray | None = None,
+    log_weight: np.ndarray | None = None,
+    design: np.ndarray | None = None,
+) -> np.ndarray:
+    """What SLiC-HF's loss leads to: argmin E[s softplus((delta - h) / s)] - weight E_reference[log p].
+
+    Convex, solved numerically. As s = smoothing goes to zero only the majority's answer to a pair counts, and
+    how far it is from a half; with delta = 0 the loss is Bradley-Terry's of h / s and the limit p^s. Where no
+    answer is ever given against the majority by more than delta, any lower density is as good, and the one
+    nearest the reference is taken.
+
+    Args:
+        population: one annotator or several.
+        delta: margin, at least zero.
+        weight: of the anchor, lambda.
+        smoothing: as in `losses.slic_hf`.
+        log_reference: (m,) log-density of the anchor's reference; None is flat.
+        log_weight: (m,) log quadrature weights; None for items.
+        design: how often pairs are asked, as in `scores`.
+
+    Returns:
+        (m,) log-density in nats.
+
+    Raises:
+        ValueError: for a smoothing that is not positive, or a negative delta or weight.
+
+    Example:
+        >>> luce = Annotator(np.log([0.8, 0.2]))
+        >>> np.exp(slic_hf(luce, delta=0.0, smoothing=0.5)).round(4).tolist()
+        [0.6667, 0.3333]
+    """
+    if not (delta >= 0 and weight >= 0 and smoothing > 0):
+        raise refuse(
+            "delta and weight are at least 0, smoothing is positive",
+            f"delta {delta}, weight {weight}, smoothing {smoothing}",
+        )
+    win = choice_probabilities(population)
+    chosen = 2 * _design(design, len(win)) * win
+    cell = np.zeros(len(win)) if log_weight is None else np.asarray(log_weight, np.float64)
+    flat = np.zeros(len(win)) if log_reference is None else np.asarray(log_reference, np.float64)
+    anchor = np.exp(flat + cell - logsumexp(flat + cell))
+
+    def margins(r: np.ndarray) -> np.ndarray:
+        return (delta - (r[:, None] - r)) / smoothing
+
+    def value(r: np.ndarray) -> float:
+        hinge = smoothing * np.sum(chosen * np.logaddexp(0.0, margins(r)))
+        return float(hinge - weight * (anchor @ r - logsumexp(r + cell)))
+
+    def slope(r: np.ndarray) -> np.ndarray:
+        pull = chosen * expit(margins(r))
+        return pull.sum(0) - pull.sum(1) - weight * (anchor - softmax(r + cell))
+
+    def curvature(r: np.ndarray) -> np.ndarray:
+        bend = chosen * expit(margins(r)) * expit(-margins(r)) / smoothing
+        bend, mass = bend + bend.T, softmax(r + cell)
+        return np.diag(bend.sum(1) + weight * mass) - bend - weight * mass[:, None] * mass
+
+    found = scipy.optimize.minimize(
+        value, flat, jac=slope, hess=curvature, method="trust-krylov", options={"gtol": 1e-8, "maxiter": 2000}
+    )
+    return found.x - logsumexp(found.x + cell)
 
 
 def cross_entropy(

@@ -46,7 +46,7 @@ def laplace(
     *,
     draws: int = 4000,
     proposals: int = 8000,
-    outer_points: int = 16,
+    outer_points: int = 8,
 ) -> xr.DataTree:
     """Fit by Laplace's approximation with importance resampling: q = Normal(mode, (-Hessian)^-1).
 

@@ -37,7 +37,7 @@ FARTHEST, OUTER_STEPS, GAIN = 0.7, 40, 0.1
 """Steps in theta (mostly logs of scales): the longest, how many, nats not worth another."""
 SETTLED = 0.03
 """Distance to the inner mode, in posterior standard deviations, below what float32 sums can tell."""
-STALE = 2.0
+STALE = 4.0
 """How far, in posterior standard deviations, the mode may lie from where its Hessian was taken."""
 NUDGE = 0.1
 STRAIGHT = 0.05
@@ -45,10 +45,14 @@ STRAIGHT = 0.05
 
 
 class Inner(NamedTuple):
-    """The inner problem at one theta: potential, mode z (d,), Cholesky factor of the Hessian, log det / 2."""
+    """The inner problem at one theta: potential, mode z (d,), Hessian's Cholesky factor, log det / 2.
+
+    The Hessian is that at `place`, near the mode.
+    """
 
     potential: float
     mode: np.ndarray
+    place: np.ndarray
     factor: np.ndarray
     half_log_det: float
 
@@ -195,7 +199,7 @@ class _Problem:
         return np.linalg.cholesky((vectors * np.maximum(np.abs(values), STRAIGHT)) @ vectors.T)
 
     def solve(self, theta: np.ndarray, *guesses: np.ndarray) -> Inner:
-        """The inner mode at theta, from the best guess; from the prior's medians if that fails."""
+        """The inner mode at theta, from the first guess that leads there, the prior's medians last."""
         if (inner := self.attempt(theta, *guesses)) is None:
             raise refuse(
                 "Laplace's approximation needs a mode of the weights given the scales",
@@ -206,22 +210,24 @@ class _Problem:
 
     def attempt(self, theta: np.ndarray, *guesses: np.ndarray) -> Inner | None:
         """`solve`, but None where no mode is found."""
-        best = min(guesses, key=lambda z: self.slopes(theta, z)[0])
-        return self._newton(theta, best) or self._newton(theta, np.asarray(self.z, np.float64))
+        for guess in (*guesses, np.asarray(self.z, np.float64)):
+            if (inner := self._newton(theta, guess)) is not None:
+                return inner
+        return None
 
     def _newton(self, theta: np.ndarray, z: np.ndarray) -> Inner | None:
         """Newton's method; a factor is kept while it still brings the mode closer."""
         value, _, slope = self.slopes(theta, z)
-        factor, moved, last = self.factor(theta, z), 0.0, np.inf
+        place, factor, moved, last = z, self.factor(theta, z), 0.0, np.inf
         for _ in range(STEPS):
             step = scipy.linalg.cho_solve((factor, True), slope)
             distance = float(np.sqrt(max(slope @ step, 0.0)))
             near = distance < SETTLED or (moved == 0 and distance > 0.5 * last and distance < 3 * SETTLED)
             if near and moved < STALE:
                 half_log_det = float(np.log(np.diag(factor)).sum())
-                return Inner(value - 0.5 * distance**2, z - step, factor, half_log_det)
+                return Inner(value - 0.5 * distance**2, z - step, place, factor, half_log_det)
             if moved > 0 and (near or distance > 0.3 * last):
-                factor, moved, last = self.factor(theta, z), 0.0, np.inf
+                place, factor, moved, last = z, self.factor(theta, z), 0.0, np.inf
                 continue
             size, found = self._downhill(theta, z, step, value)
             if found is None:
@@ -250,11 +256,10 @@ class _Problem:
         _, outer, residual = self.slopes(theta, inner.mode)
         # Along the path of modes: what is left of U's slope in z counts, as z may move far with theta.
         slope = outer + moves.T @ residual
-        here = np.log(np.diag(self.factor(theta, inner.mode))).sum()
         for axis in range(len(theta)):
             there = theta + STEP * np.eye(len(theta))[axis]
-            factor = self.factor(there, inner.mode + STEP * moves[:, axis])
-            slope[axis] += (np.log(np.diag(factor)).sum() - here) / STEP
+            factor = self.factor(there, inner.place + STEP * moves[:, axis])
+            slope[axis] += (np.log(np.diag(factor)).sum() - inner.half_log_det) / STEP
         return slope, moves
 
 
