@@ -23,6 +23,7 @@ from .inference.fit import save as save
 from .inference.laplace import laplace as laplace
 from .inference.nuts import nuts as nuts
 from .inference.svi import svi as svi
+from .inference.temperature import matched_temperature as matched_temperature
 from .inference.trust import FitWarning as FitWarning
 from .inference.trust import convergence as convergence
 from .inference.trust import trust as trust

@@ -4,7 +4,9 @@ from bayespref.models.bradley_terry import bradley_terry
 from bayespref.models.bradley_terry_position import bradley_terry_position
 from bayespref.models.conditional_logit import conditional_logit
 from bayespref.models.davidson import davidson
+from bayespref.models.density_flow_2d import density_flow_2d
 from bayespref.models.density_gp_1d import density_gp_1d
+from bayespref.models.density_neural_1d import density_neural_1d
 from bayespref.models.dpo_1d import dpo_1d
 from bayespref.models.geometric_1d import geometric_1d
 from bayespref.models.hurried_readers import hurried_readers
@@ -19,7 +21,9 @@ __all__ = [
     "bradley_terry_position",
     "conditional_logit",
     "davidson",
+    "density_flow_2d",
     "density_gp_1d",
+    "density_neural_1d",
     "dpo_1d",
     "geometric_1d",
     "hurried_readers",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import jax.numpy as jnp
 import numpyro
@@ -32,7 +33,7 @@ def normalised(name: str, support: Support, reward: Reward) -> Reward:
     """
     at_points = reward(jnp.asarray(support.points, jnp.float32))
     log_total = support.log_total(at_points)
-    with _plates(support):
+    with plates(support):
         numpyro.deterministic(name, (at_points - log_total).reshape(support.shape))
 
     def log_density(points: Array) -> Array:
@@ -42,9 +43,16 @@ def normalised(name: str, support: Support, reward: Reward) -> Reward:
     return log_density
 
 
-def _plates(support: Support):
-    from contextlib import ExitStack
+def plates(support: Support) -> ExitStack:
+    """Plates along a support's dimensions, for a density registered on it.
 
+    Args:
+        support: where the density lives.
+
+    Example:
+        >>> with plates(support):  # doctest: +SKIP
+        ...     numpyro.deterministic("log_density", at_points.reshape(support.shape))
+    """
     stack = ExitStack()
     for axis, (dim, size) in enumerate(zip(support.dims, support.shape, strict=True)):
         stack.enter_context(numpyro.plate(dim, size, dim=axis - len(support.dims)))
