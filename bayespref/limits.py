@@ -311,7 +311,7 @@ def slic_hf(
         return np.diag(bend.sum(1) + weight * mass) - bend - weight * mass[:, None] * mass
 
     found = scipy.optimize.minimize(
-        value, flat, jac=slope, hess=curvature, method="trust-krylov", options={"gtol": 1e-8, "maxiter": 2000}
+        value, flat, jac=slope, hess=curvature, method="trust-exact", options={"gtol": 1e-8, "maxiter": 2000}
     )
     return found.x - logsumexp(found.x + cell)
 

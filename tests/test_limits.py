@@ -8,7 +8,7 @@ import scipy.optimize
 from scipy.special import expit
 
 import bayespref as bp
-from bayespref import behaviours, choices, limits, losses, supports, toys
+from bayespref import behaviours, choices, limits, losses, rewards, supports, toys
 from bayespref.limits import Annotator
 
 RNG = np.random.default_rng(3)
@@ -53,38 +53,39 @@ def test_limits_in_closed_form(annotator, assumed):
     np.testing.assert_allclose(np.exp(learnt), np.exp(CLOSED[annotator, assumed]), atol=1e-6)
 
 
+def expected_answers(population, size):
+    """Every pair asked equally often, its answers weighted by their exact probabilities."""
+    first, second = np.triu_indices(size, 1)
+    shown, win = np.stack([first, second], 1), limits.choice_probabilities(population)[first, second]
+    outcome = np.repeat([0, 1], len(shown))
+    data = bp.Comparisons.from_arrays(np.concatenate([shown, shown]), outcome, items=size)
+    # In the order of the rows above: so many answers that the prior's part in them is below 1e-8.
+    return data.replace(
+        shown=jnp.asarray(np.concatenate([shown, shown])),
+        outcome=jnp.asarray(outcome),
+        weight=jnp.asarray(1e9 * np.concatenate([win, 1 - win])),
+    )
+
+
 @pairs
 def test_the_librarys_own_fit_reaches_the_limit(annotator, assumed):
-    """Exact expected answers in double precision: observe, a behaviour, and Newton's method."""
-    win = limits.choice_probabilities(Annotator(P, BEHAVIOURS[annotator]))
-    first, second = np.triu_indices(6, 1)
-    shown = np.stack([first, second], 1)
-    data = bp.Comparisons.from_arrays(np.concatenate([shown, shown]), np.repeat([0, 1], 15), items=6)
+    """Laplace's mode of exact expected answers, in double precision."""
     with jax.enable_x64(True):
-        weight = np.concatenate([win[first, second], win[second, first]])
-        data = data.replace(weight=jnp.asarray(weight), shown=jnp.asarray(np.concatenate([shown, shown])))
+        reference, length = jnp.asarray(PRE), jnp.asarray(LENGTH)
         behaviour = {
             "luce": behaviours.luce,
-            "dpo": behaviours.dpo(4.0, jnp.asarray(PRE)),
-            "geometric": behaviours.geometric(0.25, jnp.asarray(PRE)),
-            "length": behaviours.length_normalised(jnp.asarray(LENGTH), 50.0),
+            "dpo": behaviours.dpo(4.0, reference),
+            "geometric": behaviours.geometric(0.25, reference),
+            "length": behaviours.length_normalised(length, 50.0),
         }[assumed]
 
-        def loss(worth):
-            from numpyro import handlers
+        def model(comparisons):
+            score = behaviour(rewards.item_table(comparisons, scale=5.0))[comparisons.shown]
+            bp.observe(comparisons, choices.logit(score))
 
-            def model():
-                score = behaviour(jax.nn.log_softmax(jnp.append(worth, 0.0)))[data.shown]
-                bp.observe(data, choices.logit(score))
-
-            site = handlers.trace(model).get_trace()["outcome"]
-            return -site["fn"].log_prob(site["value"]).sum()
-
-        gradient, hessian = jax.jit(jax.grad(loss)), jax.jit(jax.hessian(loss))
-        worth = jnp.asarray(CLOSED[annotator, assumed][:-1] - CLOSED[annotator, assumed][-1]) * 0.8
-        for _ in range(60):
-            worth = worth - jnp.linalg.solve(hessian(worth) + 1e-14 * jnp.eye(5), gradient(worth))
-        learnt = np.exp(np.asarray(jax.nn.log_softmax(jnp.append(worth, 0.0))))
+        data = expected_answers(Annotator(P, BEHAVIOURS[annotator]), 6)
+        fit = bp.laplace(jax.random.key(0), model, data, draws=10, proposals=100)
+        learnt = np.exp(fit["mode"]["log_density"].values)
     np.testing.assert_allclose(learnt, np.exp(CLOSED[annotator, assumed]), atol=1e-6)
 
 

@@ -7,6 +7,7 @@ samples it, for prediction), `sample_stats`, `log_likelihood` (of one answer of 
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import os
@@ -53,18 +54,20 @@ def build(
     settings: dict[str, Any],
     stats: dict[str, np.ndarray] | None = None,
     attrs: dict[str, Any] | None = None,
+    mode: Values | None = None,
 ) -> xr.DataTree:
-    """Build a fit from draws of the latents, (chain, draw, ...) each."""
+    """Build a fit from draws of the latents, (chain, draw, ...) each, and their values (...) at the mode."""
     sites = sites_of(model, comparisons)
     chains, draws = next(iter(latent.values())).shape[:2]
     flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in latent.items()}
-    computed = _computed(model, comparisons, flat, sites, chains * draws)
-    likelihood = computed.pop("outcome_log_likelihood", None)
-    posterior = {**flat, **computed}
-    shape = (chains, draws)
+    last = {} if mode is None else mode
+    every = {name: np.concatenate([v, last[name][None]]) if last else v for name, v in flat.items()}
+    computed = every | _computed(model, comparisons, every, sites, chains * draws)
+    posterior = {name: value[: chains * draws] for name, value in computed.items()}
+    likelihood = posterior.pop("outcome_log_likelihood", None)
     coords = coordinates(comparisons, sites)
 
-    def dataset(values: Values, names: list[str]) -> xr.Dataset:
+    def dataset(values: Values, names: list[str], shape: tuple[int, int] = (chains, draws)) -> xr.Dataset:
         variables = {
             name: (
                 ("chain", "draw", *sites[name].dims),
@@ -73,7 +76,7 @@ def build(
             for name in names
         }
         used = {dim for name in names for dim in sites[name].dims}
-        index = {"chain": np.arange(chains), "draw": np.arange(draws)}
+        index = {"chain": np.arange(shape[0]), "draw": np.arange(shape[1])}
         named = {name: value for name, value in coords.items() if used.issuperset(value[0])}
         return xr.Dataset(variables, coords={**index, **dict(sorted(named.items()))})
 
@@ -87,8 +90,11 @@ def build(
         **{name: node.to_dataset() for name, node in comparisons.to_datatree().children.items()},
     }
     if likelihood is not None:
-        values = np.asarray(likelihood).reshape(*shape, -1)
+        values = np.asarray(likelihood).reshape(chains, draws, -1)
         groups["log_likelihood"] = xr.Dataset({"outcome": (("chain", "draw", "comparison"), values)})
+    if mode is not None:
+        at_mode = {name: computed[name][-1:] for name in documented}
+        groups["mode"] = dataset(at_mode, documented, shape=(1, 1)).isel(chain=0, draw=0, drop=True)
     fit = xr.DataTree.from_dict(groups)
     fit.attrs.update(
         **identity(model),
@@ -112,19 +118,20 @@ def _computed(model, comparisons, latent: Values, sites: dict[str, Site], total:
     store = comparisons.outcome is not None and total * len(comparisons) <= STORED_LOG_LIKELIHOOD
     store = store and choice_of(model, comparisons) not in LOSSES
 
-    @jax.jit
-    def compute(comparisons: Comparisons, latent: Values) -> Values:
-        def one(values: Values) -> Values:
-            trace = run(model, comparisons, values)
-            out = {name: trace[name]["value"] for name in names}
-            if store:
-                site = trace["outcome"]
-                out["outcome_log_likelihood"] = site["fn"].answer_log_prob(comparisons.outcome)
-            return out
+    return _compute(model, tuple(names), store, comparisons, latent) if names or store else {}
 
-        return map_draws(one, latent)
 
-    return compute(comparisons, latent) if names or store else {}
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _compute(model: Model, names: tuple[str, ...], store: bool, comparisons: Comparisons, latent: Values) -> Values:
+    def one(values: Values) -> Values:
+        trace = run(model, comparisons, values)
+        out = {name: trace[name]["value"] for name in names}
+        if store:
+            site = trace["outcome"]
+            out["outcome_log_likelihood"] = site["fn"].answer_log_prob(comparisons.outcome)
+        return out
+
+    return map_draws(one, latent)
 
 
 def coordinates(comparisons: Comparisons, sites: dict[str, Site]) -> dict[str, tuple]:

@@ -13,7 +13,7 @@ import xarray as xr
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from numpyro import handlers
-from numpyro.distributions import biject_to
+from numpyro.distributions import ExpandedDistribution, Independent, biject_to
 from numpyro.infer import init_to_median
 from numpyro.infer.util import constrain_fn, potential_energy
 
@@ -21,14 +21,14 @@ from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference import nested
 from bayespref.inference.fit import build
 from bayespref.inference.nuts import check_data
-from bayespref.inference.program import Model, choice_of, sites_of
+from bayespref.inference.program import Model, choice_of, generator, map_draws, sites_of
 from bayespref.inference.trust import warn
 from bayespref.inference.weights import smooth
 from bayespref.losses import NAMES as LOSSES
 
 NEWTON_STEPS, CHUNK = 50, 128
-FLAT = 1e-7
-"""Curvature, relative to the steepest direction, that float32 cannot tell from none."""
+NUDGE = 0.1
+"""Noise around the prior's medians, where exchangeable components and networks have a saddle."""
 
 
 class Gaussian(NamedTuple):
@@ -85,17 +85,17 @@ def laplace(
             f"effects {', '.join(name.lstrip('_') for name in effects)}, whose joint mode collapses",
             remedy="Fit with nuts.",
         )
-    start_key, draw_key, resample_key = jax.random.split(key, 3)
+    random = generator(key)
     proposed, log_q, mode, evaluations = _propose(
-        start_key, draw_key, model, comparisons, sites, proposals=proposals, outer_points=outer_points
+        random, model, comparisons, sites, proposals=proposals, outer_points=outer_points
     )
     target = np.asarray(_log_posteriors(model, proposed, comparisons), np.float64)
     log_weights = np.where(np.isfinite(target), target, -np.inf) - log_q
     smoothed, khat = smooth(log_weights[:, None])
     weights = np.exp(smoothed[:, 0])
-    index = _systematic(resample_key, weights, draws)
-    latent = _constrain(model, comparisons, {name: value[index] for name, value in proposed.items()})
-    latent = {name: value[None] for name, value in latent.items() if sites[name].latent}
+    index = _systematic(random, weights, draws)
+    kept = {name: np.append(np.asarray(v)[index], mode[name][None], 0) for name, v in proposed.items()}
+    latent = {name: v for name, v in _constrain(model, comparisons, kept).items() if sites[name].latent}
     highest = log_weights.max()
     relative = np.exp(log_weights - highest)
     attrs = {
@@ -107,44 +107,35 @@ def laplace(
     }
     if choice_of(model, comparisons) in LOSSES:
         del attrs["log_evidence"], attrs["log_evidence_se"]
-    settings = {"draws": draws, "proposals": proposals}
-    fit = build(model, comparisons, latent, key=key, method="laplace", settings=settings, attrs=attrs)
-    fit["mode"] = xr.DataTree(_mode(model, comparisons, mode, fit))
-    return warn(fit)
+    settings = {"draws": draws, "proposals": proposals, "outer_points": outer_points}
+    drawn = {name: value[None, :-1] for name, value in latent.items()}
+    at_mode = {name: value[-1] for name, value in latent.items()}
+    return warn(
+        build(
+            model, comparisons, drawn, key=key, method="laplace", settings=settings, attrs=attrs, mode=at_mode
+        )
+    )
 
 
-def _propose(start_key, draw_key, model, comparisons, sites, *, proposals: int, outer_points: int):
+def _propose(random, model, comparisons, sites, *, proposals: int, outer_points: int):
     """Proposals (s, ...) in unconstrained space, their log-density, the mode, and gradients evaluated."""
     outer = {site.name for site in sites.values() if site.latent and site.outer}
     if outer and outer != {site.name for site in sites.values() if site.latent}:
-        start = _starts(model, start_key, comparisons)
-        place_key, draw_key = jax.random.split(draw_key)
-        found = nested.approximate(place_key, model, comparisons, start, outer, points=outer_points)
-        points, log_q = found.draw(draw_key, proposals)
+        start = starts(random, model, comparisons)
+        found = nested.approximate(random, model, comparisons, start, outer, points=outer_points)
+        points, log_q = found.draw(random, proposals)
         return points, log_q, found.mode, found.evaluations
-    gaussian, unravel = approximate(start_key, model, comparisons)
-    noise = np.asarray(jax.random.normal(draw_key, (proposals, len(gaussian.mode))), np.float64)
+    gaussian, unravel = approximate(random, model, comparisons)
+    noise = random.standard_normal((proposals, len(gaussian.mode)))
     points = gaussian.mode + np.linalg.solve(gaussian.precision_factor.T, noise.T).T
     log_q = -0.5 * np.sum(noise**2 + np.log(2 * np.pi), 1) + np.log(np.diag(gaussian.precision_factor)).sum()
-    mode = unravel(jnp.asarray(gaussian.mode, jnp.float32))
-    return jax.vmap(unravel)(jnp.asarray(points, jnp.float32)), log_q, mode, gaussian.evaluations
+    mode = unravel(jnp.asarray(gaussian.mode, float))
+    return jax.vmap(unravel)(jnp.asarray(points, float)), log_q, mode, gaussian.evaluations
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _documented(model: Model, unconstrained: dict[str, Array], comparisons: Comparisons) -> dict[str, Array]:
-    return constrain_fn(model, (comparisons,), {}, unconstrained, return_deterministic=True)
-
-
-def _mode(model: Model, comparisons: Comparisons, unconstrained, fit: xr.DataTree) -> xr.Dataset:
-    """Documented quantities at the mode (of the density in unconstrained space)."""
-    values = _documented(model, unconstrained, comparisons)
-    posterior = fit["posterior"].to_dataset().isel(chain=0, draw=0, drop=True)
-    return posterior.copy(data={name: np.asarray(values[str(name)]) for name in posterior})
-
-
-def approximate(key: Array, model: Model, comparisons: Comparisons):
+def approximate(random: np.random.Generator, model: Model, comparisons: Comparisons):
     """The posterior mode and curvature in unconstrained space, and the map from vectors to sites."""
-    start, unravel = ravel_pytree(_starts(model, key, comparisons))
+    start, unravel = ravel_pytree(starts(random, model, comparisons))
 
     def potential(vector: Array, comparisons: Comparisons) -> Array:
         return jnp.asarray(potential_energy(model, (comparisons,), {}, unravel(vector)))
@@ -153,27 +144,47 @@ def approximate(key: Array, model: Model, comparisons: Comparisons):
     hessian = jax.jit(functools.partial(_hessian, potential))
 
     def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
-        value, slope = gradient(jnp.asarray(vector, jnp.float32), comparisons)
+        value, slope = gradient(jnp.asarray(vector, float), comparisons)
         value, slope = float(value), np.asarray(slope, np.float64)
         return (value, slope) if np.isfinite(value) else (1e30, np.zeros_like(slope))
 
     # L-BFGS comes close, Newton steps reach the mode to float32 accuracy whatever the conditioning.
     found = scipy.optimize.minimize(objective, np.asarray(start, np.float64), jac=True, method="L-BFGS-B")
     mode, factor, newton = _newton(
-        objective, lambda x: hessian(jnp.asarray(x, jnp.float32), comparisons), found.x
+        objective, lambda x: hessian(jnp.asarray(x, float), comparisons), found.x
     )
     return Gaussian(mode, factor, found.nfev + newton), unravel
 
 
+def starts(random: np.random.Generator, model: Model, comparisons: Comparisons) -> dict[str, np.ndarray]:
+    """Unconstrained values near the prior's median of every sampled site."""
+    return {
+        name: np.asarray(value) + NUDGE * random.standard_normal(value.shape).astype(value.dtype)
+        for name, value in sorted(_medians(model, comparisons).items())
+    }
+
+
 @functools.partial(jax.jit, static_argnums=0)
-def _starts(model: Model, key: Array, comparisons: Comparisons) -> dict[str, Array]:
-    """Unconstrained prior medians of every sampled site."""
-    median = handlers.substitute(handlers.seed(model, key), substitute_fn=init_to_median())
+def _medians(model: Model, comparisons: Comparisons) -> dict[str, Array]:
+    median = handlers.substitute(handlers.seed(model, jax.random.key(0)), substitute_fn=_median)
     return {
         name: biject_to(site["fn"].support).inv(site["value"])
         for name, site in handlers.trace(median).get_trace(comparisons).items()
         if site["type"] == "sample" and not site["is_observed"]
     }
+
+
+def _median(site: dict) -> Array | None:
+    """Median of a site's prior, in closed form where there is one: draws take long to compile."""
+    if site["type"] != "sample" or site["is_observed"]:
+        return None
+    base = site["fn"]
+    while isinstance(base, Independent | ExpandedDistribution):
+        base = base.base_dist
+    try:
+        return jnp.broadcast_to(base.icdf(jnp.full(base.shape(), 0.5)), site["fn"].shape())
+    except (NotImplementedError, ImportError):  # NumPyro takes some quantiles from TensorFlow Probability
+        return init_to_median()(site)
 
 
 def _hessian(potential, vector: Array, comparisons: Comparisons) -> Array:
@@ -189,12 +200,14 @@ def _hessian(potential, vector: Array, comparisons: Comparisons) -> Array:
 def _newton(objective, hessian, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Damped Newton steps until a step is a thousandth of the posterior's spread."""
     value, slope = objective(vector)
+    epsilon = float(jnp.finfo(jnp.result_type(float)).eps)
     for step in range(NEWTON_STEPS):
         curvature = np.asarray(hessian(vector), np.float64)
         curvature = (curvature + curvature.T) / 2
         lowest, highest = np.linalg.eigvalsh(curvature)[[0, -1]]
-        definite = lowest > FLAT * highest
-        damping = 0.0 if definite else 1e-3 - 2 * lowest
+        # A curvature that rounding cannot tell from none, next to the steepest, is none.
+        definite = lowest > epsilon * highest
+        damping = 0.0 if definite else 1e-3 + epsilon * highest + 2 * max(-lowest, 0.0)
         direction = np.linalg.solve(curvature + damping * np.eye(len(vector)), slope)
         decrement = np.sqrt(max(slope @ direction, 0.0))
         if definite and decrement < 1e-3:
@@ -202,7 +215,7 @@ def _newton(objective, hessian, vector: np.ndarray) -> tuple[np.ndarray, np.ndar
         size = 1.0
         while size > 1e-4:
             trial, trial_slope = objective(vector - size * direction)
-            if trial <= value + 1e-6 * abs(value):
+            if trial <= value + 8 * epsilon * abs(value):
                 break
             size /= 2
         if size <= 1e-4:
@@ -224,24 +237,21 @@ def _log_posteriors(model: Model, points: dict[str, Array], comparisons: Compari
     def one(point: dict[str, Array]) -> Array:
         return -jnp.asarray(potential_energy(model, (comparisons,), {}, point))
 
-    return jax.lax.map(one, points, batch_size=CHUNK)
+    return map_draws(one, points, chunk=CHUNK)
 
 
-def _systematic(key: Array, weights: np.ndarray, draws: int) -> np.ndarray:
+def _systematic(random: np.random.Generator, weights: np.ndarray, draws: int) -> np.ndarray:
     """Systematic resampling, then shuffled so that draws are exchangeable."""
-    offset_key, shuffle_key = jax.random.split(key)
-    grid = (np.arange(draws) + float(jax.random.uniform(offset_key))) / draws
+    grid = (np.arange(draws) + random.random()) / draws
     index = np.minimum(np.searchsorted(np.cumsum(weights), grid), len(weights) - 1)
-    return index[np.asarray(jax.random.permutation(shuffle_key, draws))]
+    return random.permutation(index)
 
 
-def _constrain(model: Model, comparisons: Comparisons, unconstrained):
+@functools.partial(jax.jit, static_argnums=0)
+def _constrain(model: Model, comparisons: Comparisons, unconstrained: dict[str, Array]) -> dict[str, Array]:
     """Sites in the model's own space from unconstrained ones, (s, ...)."""
 
-    @jax.jit
-    def constrain(comparisons: Comparisons, unconstrained):
-        return jax.lax.map(
-            lambda z: constrain_fn(model, (comparisons,), {}, z), unconstrained, batch_size=CHUNK
-        )
+    def one(point: dict[str, Array]) -> dict[str, Array]:
+        return constrain_fn(model, (comparisons,), {}, point)
 
-    return constrain(comparisons, unconstrained)
+    return map_draws(one, unconstrained, chunk=CHUNK)

@@ -10,7 +10,6 @@ left to the importance weights.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -26,33 +25,26 @@ from numpyro.infer.util import constrain_fn, potential_energy
 
 from bayespref.choices import Choice
 from bayespref.comparisons import Comparisons, refuse
+from bayespref.inference.hoisting import hoist
 from bayespref.inference.program import Model, run
-from bayespref.losses import Loss
 from bayespref.observation import Counted
 
-CHUNK, STEPS, FREEDOM = 64, 60, 7
+ROUNDS, STEPS, FREEDOM, FEW = 12, 40, 7, 64
 STEP = 0.02
-"""Step in theta over which log det H is differenced: its float32 noise is about 1e-4."""
+"""Step in theta over which slopes and log det H are differenced: float32 leaves 0.1 sd and 0.01 nats a unit."""
 FARTHEST, OUTER_STEPS, GAIN = 0.7, 40, 0.1
 """Steps in theta (mostly logs of scales): the longest, how many, nats not worth another."""
-SETTLED = 0.03
-"""Distance to the inner mode, in posterior standard deviations, below what float32 sums can tell."""
-STALE = 4.0
-"""How far, in posterior standard deviations, the mode may lie from where its Hessian was taken."""
-NUDGE = 0.1
+LITTLE = 0.005
+"""Nats from the inner mode (a tenth of a standard deviation) from which one Newton step is enough."""
 STRAIGHT = 0.05
 """Least curvature of a direction; the weights' priors have 1. Mixtures have some with none, or negative."""
 
 
 class Inner(NamedTuple):
-    """The inner problem at one theta: potential, mode z (d,), Hessian's Cholesky factor, log det / 2.
-
-    The Hessian is that at `place`, near the mode.
-    """
+    """The inner problem at one theta: potential, mode z (d,), Hessian's Cholesky factor, log det / 2."""
 
     potential: float
     mode: np.ndarray
-    place: np.ndarray
     factor: np.ndarray
     half_log_det: float
 
@@ -73,201 +65,237 @@ class Nested(NamedTuple):
     mode: dict[str, Array]
     evaluations: int
 
-    def draw(self, key: Array, size: int) -> tuple[dict[str, Array], np.ndarray]:
+    def draw(self, random: np.random.Generator, size: int) -> tuple[dict[str, Array], np.ndarray]:
         """`size` draws, name -> (size, ...) in unconstrained space, and their log-density."""
         which = np.arange(size) % len(self.inner)
-        noise = np.asarray(jax.random.normal(key, (size, len(self.inner[0].mode))), np.float64)
+        noise = random.standard_normal((size, len(self.inner[0].mode)))
         points, log_q = np.empty_like(noise), np.empty(size)
         for index, inner in enumerate(self.inner):
             mine = which == index
             points[mine] = inner.mode + scipy.linalg.solve_triangular(inner.factor.T, noise[mine].T).T
             log_q[mine] = inner.half_log_det - 0.5 * np.sum(noise[mine] ** 2, 1)
         log_q += self.outer_log_density[which] - 0.5 * noise.shape[1] * np.log(2 * np.pi)
-        outer = jax.vmap(self.unravel_outer)(jnp.asarray(self.outer[which], jnp.float32))
-        return outer | jax.vmap(self.unravel_inner)(jnp.asarray(points, jnp.float32)), log_q
+        outer = jax.vmap(self.unravel_outer)(jnp.asarray(self.outer[which], float))
+        return outer | jax.vmap(self.unravel_inner)(jnp.asarray(points, float)), log_q
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _slopes(model: Model, theta: Any, z: Any, comparisons: Comparisons):
-    """Potential and its gradients in theta and z, flattened."""
-    value, (outer, inner) = jax.value_and_grad(_potential, argnums=(1, 2))(model, theta, z, comparisons)
-    return value, ravel_pytree(outer)[0], ravel_pytree(inner)[0]
+class _Declared(NamedTuple):
+    """A model, and how its sites are made of the vectors theta (q,) and z (d,)."""
+
+    model: Model
+    unravel_theta: Callable
+    unravel_z: Callable
+
+    def sites(self, theta: Array, z: Array) -> dict[str, Array]:
+        """Every sampled site, unconstrained."""
+        return self.unravel_theta(theta) | self.unravel_z(z)
+
+    def potential(self, comparisons: Comparisons, theta: Array, z: Array) -> Array:
+        """Negative log posterior density in unconstrained space, up to a constant."""
+        return jnp.asarray(potential_energy(self.model, (comparisons,), {}, self.sites(theta, z)))
+
+    def prior(self, comparisons: Comparisons, theta: Array, z: Array) -> Array:
+        """The same without the answers."""
+        silent = handlers.block(self.model, hide=["outcome"])
+        return jnp.asarray(potential_energy(silent, (comparisons,), {}, self.sites(theta, z)))
+
+    def answers(self, comparisons: Comparisons, theta: Array, z: Array) -> Any:
+        """What the model observes."""
+        values = constrain_fn(self.model, (comparisons,), {}, self.sites(theta, z))
+        return run(self.model, comparisons, values)["outcome"]["fn"]
+
+    def slopes(self, comparisons: Comparisons, theta: Array, z: Array) -> tuple[Array, tuple[Array, Array]]:
+        """Potential, and its gradients in theta and z."""
+        return jax.value_and_grad(self.potential, argnums=(1, 2))(comparisons, theta, z)
+
+    def curvature(self, comparisons: Comparisons, theta: Array, z: Array) -> tuple[_Rows | None, Array]:
+        """Hessian in z: what the rows contribute, to be multiplied out, and the rest (d, d).
+
+        The rest is that of the prior, of what all rows share, and of what curves in z itself: no more than a
+        normaliser for a Gaussian process. It is the whole where there are few rows, or a choice of NumPyro's own.
+        """
+        choice = self.answers(comparisons, theta, z).choice
+        if not isinstance(choice, Choice) or len(comparisons) < FEW:
+            return None, jax.hessian(self.potential, argnums=2)(comparisons, theta, z)
+
+        def parts(x: Array) -> tuple[Array, Array]:
+            return _split(self.answers(comparisons, theta, x), comparisons)[:2]
+
+        (rows, shared), push = jax.linearize(parts, z)
+        log_prob = _split(self.answers(comparisons, theta, z), comparisons)[2]
+        slope = jax.grad(lambda r, s: -log_prob(r, s).sum(), argnums=(0, 1))
+        pull, press = slope(rows, shared)
+
+        def along(row: Array, common: Array) -> tuple[Array, Array]:
+            return jax.jvp(slope, (rows, shared), (jnp.broadcast_to(row, rows.shape), common))[1]
+
+        p, m = rows.shape[1], len(shared)
+        own = [along(unit, jnp.zeros(m))[0] for unit in jnp.eye(p)]
+        crossed = [along(jnp.zeros(p), unit) for unit in jnp.eye(m)]
+        jacobian, common = jax.vmap(push, in_axes=1, out_axes=-1)(jnp.eye(len(z), dtype=z.dtype))
+
+        def bent(x: Array) -> Array:
+            return self.prior(comparisons, theta, x) + sum(
+                jnp.vdot(weight, part) for weight, part in zip((pull, press), parts(x), strict=True)
+            )
+
+        rest = jax.hessian(bent)(z)
+        if m:
+            rest = rest + common.T @ jnp.stack([c[1] for c in crossed]) @ common
+        cross = jnp.stack([c[0] for c in crossed], -1) if m else jnp.zeros((*rows.shape, 0))
+        return _Rows(jacobian, jnp.stack(own, -1), cross, common), rest
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _hessian(model: Model, theta: Any, z: Any, comparisons: Comparisons) -> Array:
-    """Gauss-Newton Hessian in z: J' W J + that of the prior, J of what an answer depends on.
+class _Rows(NamedTuple):
+    """J' W J + J' C S + (J' C S)' in parts: J (n, p, d), W (n, p, p), C (n, p, m), S (m, d).
 
-    Exact where scores are linear in z, as a Gaussian process's are. W holds each row's second derivatives.
+    J is that of the numbers that each row's answer depends on, S of those that all share (a temperature, the
+    weights of a mixture); W and C are second derivatives of the answers' log-probabilities.
     """
-    vector, unravel = ravel_pytree(z)
 
-    if not _by_rows(model, theta, z, comparisons):
-        return jax.hessian(lambda x: _potential(model, theta, unravel(x), comparisons))(vector)
-
-    def rows(x: Array) -> Array:
-        return _rows(model, theta, unravel(x), comparisons)[0]
-
-    at, push = jax.linearize(rows, vector)
-    log_prob = _rows(model, theta, z, comparisons)[1]
-    d = len(vector)
-    jacobian = jax.vmap(push, out_axes=-1)(jnp.eye(d, dtype=vector.dtype))
-    slope = jax.grad(lambda x: -log_prob(x).sum())
-    units = jnp.eye(at.shape[1], dtype=at.dtype)
-    curvature = [jax.jvp(slope, (at,), (jnp.broadcast_to(unit, at.shape),))[1] for unit in units]
-    weighted = sum(curvature[p][:, :, None] * jacobian[:, p, None, :] for p in range(len(units)))
-    likelihood = jacobian.reshape(-1, d).T @ jnp.asarray(weighted).reshape(-1, d)
-    return likelihood + jax.hessian(lambda x: _prior(model, theta, unravel(x), comparisons))(vector)
+    jacobian: Array
+    weight: Array
+    cross: Array
+    shared: Array
 
 
-def _by_rows(model: Model, theta: Any, z: Any, comparisons: Comparisons) -> bool:
-    """Whether rows tell the whole curvature: not so for losses and for NumPyro's own."""
-    values = constrain_fn(model, (comparisons,), {}, {**theta, **z})
-    choice = run(model, comparisons, values)["outcome"]["fn"].choice
-    return isinstance(choice, Choice) and not isinstance(choice, Loss)
+@jax.jit
+def _multiply(rows: _Rows) -> Array:
+    """(d, d) contribution of the rows; compiled apart from its parts, which halves its time."""
+    p, d = rows.jacobian.shape[1:]
+    weighted = sum(rows.weight[:, :, q, None] * rows.jacobian[:, q, None, :] for q in range(p))
+    flat = rows.jacobian.reshape(-1, d)
+    mixed = flat.T @ rows.cross.reshape(len(flat), -1) @ rows.shared
+    return flat.T @ jnp.asarray(weighted).reshape(-1, d) + mixed + mixed.T
 
 
-def _rows(model: Model, theta: Any, z: Any, comparisons: Comparisons):
-    """(n, p) numbers that each row's answer depends on (scores, tie rates), and log_prob (n,) of them."""
-    values = constrain_fn(model, (comparisons,), {}, {**theta, **z})
-    answers = run(model, comparisons, values)["outcome"]["fn"]
+def _split(answers: Any, comparisons: Comparisons) -> tuple[Array, Array, Callable[[Array, Array], Array]]:
+    """What answers depend on: (n, p) of each row (scores), (m,) of all (tie rates), log_prob (n,) of both."""
     leaves, tree = jax.tree.flatten(answers.choice)
     n = len(comparisons)
-    whole = [x if x.shape[:1] == (n,) else jnp.broadcast_to(x, (n, *x.shape)) for x in leaves]
-    ends = np.cumsum([math.prod(x.shape[1:]) for x in whole])[:-1]
+    of_rows = [x.shape[:1] == (n,) for x in leaves]
+    mine = [x.reshape(n, -1) for x, own in zip(leaves, of_rows, strict=True) if own]
+    common = [x.reshape(-1) for x, own in zip(leaves, of_rows, strict=True) if not own]
 
-    def log_prob(rows: Array) -> Array:
-        parts = jnp.split(rows, ends, axis=1)
-        choice = jax.tree.unflatten(
-            tree, [part.reshape(x.shape) for part, x in zip(parts, whole, strict=True)]
-        )
+    def log_prob(rows: Array, shared: Array) -> Array:
+        ends = [np.cumsum([x.shape[-1] for x in parts])[:-1] for parts in (mine, common)]
+        pieces = iter(jnp.split(rows, ends[0], axis=1)), iter(jnp.split(shared, ends[1]))
+        again = [
+            next(pieces[0 if own else 1]).reshape(x.shape) for x, own in zip(leaves, of_rows, strict=True)
+        ]
+        choice = jax.tree.unflatten(tree, again)
         return Counted(choice, answers.count, answers.weight, answers.available).log_prob(comparisons.outcome)
 
-    return jnp.concatenate([x.reshape(n, -1) for x in whole], 1), log_prob
+    return jnp.concatenate(mine, 1), jnp.concatenate(common) if common else jnp.zeros(0), log_prob
 
 
-def _prior(model: Model, theta: Any, z: Any, comparisons: Comparisons) -> Array:
-    """Negative log-density of the prior in unconstrained space, without the answers."""
-    silent = handlers.block(model, hide=["outcome"])
-    return jnp.asarray(potential_energy(silent, (comparisons,), {}, {**theta, **z}))
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _mixed(model: Model, theta: Any, z: Any, comparisons: Comparisons) -> Array:
-    """(d, q) mixed derivatives of the potential."""
-    vector, unravel = ravel_pytree(theta)
-
-    def slope(outer: Array) -> Array:
-        return ravel_pytree(jax.grad(_potential, argnums=2)(model, unravel(outer), z, comparisons))[0]
-
-    return jax.jacfwd(slope)(vector)
-
-
-def _potential(model: Model, theta: Any, z: Any, comparisons: Comparisons) -> Array:
-    return jnp.asarray(potential_energy(model, (comparisons,), {}, {**theta, **z}))
+@functools.lru_cache(maxsize=64)
+def _declared(model: Model, unravel_theta: Callable, unravel_z: Callable) -> _Declared:
+    """One object for each model and shape, so that compilations are found again."""
+    return _Declared(model, unravel_theta, unravel_z)
 
 
 class _Problem:
-    """One model and its data, with vectors for theta and z; counts what it evaluates."""
+    """One model and its data at given theta and z; counts what it evaluates."""
 
-    def __init__(
-        self, key: Array, model: Model, comparisons: Comparisons, start: dict[str, Array], outer: set[str]
-    ):
-        self.model, self.comparisons = model, comparisons
+    def __init__(self, model: Model, comparisons: Comparisons, start: dict[str, np.ndarray], outer: set[str]):
         theta = {name: value for name, value in start.items() if name in outer}
         z = {name: value for name, value in start.items() if name not in outer}
         (self.theta, self.unravel_theta), (self.z, self.unravel_z) = ravel_pytree(theta), ravel_pytree(z)
-        # Exchangeable components start at a saddle; a little noise lets Newton's method leave it.
-        self.z = self.z + NUDGE * jax.random.normal(key, self.z.shape)
+        declared = _declared(model, self.unravel_theta, self.unravel_z)
+        self._slopes = hoist(declared.slopes, comparisons, self.theta, self.z)
+        self._curvature = hoist(declared.curvature, comparisons, self.theta, self.z)
         self.evaluations = 0
-
-    def _args(self, theta: np.ndarray, z: np.ndarray):
-        self.evaluations += 1
-        theta32, z32 = jnp.asarray(theta, jnp.float32), jnp.asarray(z, jnp.float32)
-        return self.model, self.unravel_theta(theta32), self.unravel_z(z32)
 
     def slopes(self, theta: np.ndarray, z: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Potential and gradients in double precision; infinite where not finite."""
-        value, outer, inner = _slopes(*self._args(theta, z), self.comparisons)
+        self.evaluations += 1
+        value, (outer, inner) = self._slopes(theta, z)
         value = float(value) if np.isfinite(value) else np.inf
         return value, np.asarray(outer, np.float64), np.asarray(inner, np.float64)
 
     def factor(self, theta: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Cholesky factor of the Hessian in z, directions of little or negative curvature repaired."""
-        hessian = np.asarray(_hessian(*self._args(theta, z), self.comparisons), np.float64)
-        values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
-        return np.linalg.cholesky((vectors * np.maximum(np.abs(values), STRAIGHT)) @ vectors.T)
+        self.evaluations += 1
+        rows, rest = self._curvature(theta, z)
+        hessian = np.asarray(rest, np.float64)
+        if rows is not None:
+            hessian = hessian + np.asarray(_multiply(rows), np.float64)
+        hessian = (hessian + hessian.T) / 2
+        try:
+            np.linalg.cholesky(hessian - STRAIGHT * np.eye(len(z)))
+        except np.linalg.LinAlgError:
+            values, vectors = np.linalg.eigh(hessian)
+            hessian = (vectors * np.maximum(np.abs(values), STRAIGHT)) @ vectors.T
+        return np.linalg.cholesky(hessian)
 
-    def solve(self, theta: np.ndarray, *guesses: np.ndarray) -> Inner:
-        """The inner mode at theta, from the first guess that leads there, the prior's medians last."""
-        if (inner := self.attempt(theta, *guesses)) is None:
+    def solve(self, theta: np.ndarray, near: _Found | None = None) -> Inner:
+        """The inner mode at theta, from the prediction of a point nearby, else from the prior's medians."""
+        if (inner := self.attempt(theta, near)) is None:
             raise refuse(
                 "Laplace's approximation needs a mode of the weights given the scales",
-                f"none within {STEPS} Newton steps",
+                f"none within {ROUNDS} Hessians",
                 remedy="Something is not identified by data and priors: fit with nuts.",
             )
         return inner
 
-    def attempt(self, theta: np.ndarray, *guesses: np.ndarray) -> Inner | None:
+    def attempt(self, theta: np.ndarray, near: _Found | None = None) -> Inner | None:
         """`solve`, but None where no mode is found."""
-        for guess in (*guesses, np.asarray(self.z, np.float64)):
-            if (inner := self._newton(theta, guess)) is not None:
-                return inner
-        return None
+        if near is not None:
+            for guess in (near.predict(theta), near.inner.mode):
+                if (inner := self._settle(theta, guess, near.inner.factor)) is not None:
+                    return inner
+        start = np.asarray(self.z, np.float64)
+        return self._settle(theta, start, self.factor(theta, start))
 
-    def _newton(self, theta: np.ndarray, z: np.ndarray) -> Inner | None:
-        """Newton's method; a factor is kept while it still brings the mode closer."""
-        value, _, slope = self.slopes(theta, z)
-        place, factor, moved, last = z, self.factor(theta, z), 0.0, np.inf
-        for _ in range(STEPS):
+    def _settle(self, theta: np.ndarray, z: np.ndarray, factor: np.ndarray) -> Inner | None:
+        """Descend in coordinates that a Hessian whitens, take the Hessian there, until it moves little."""
+        epsilon = float(jnp.finfo(jnp.result_type(float)).eps)
+        for _ in range(ROUNDS):
+            z = self._descend(theta, z, factor)
+            factor = self.factor(theta, z)
+            value, _, slope = self.slopes(theta, z)
             step = scipy.linalg.cho_solve((factor, True), slope)
-            distance = float(np.sqrt(max(slope @ step, 0.0)))
-            near = distance < SETTLED or (moved == 0 and distance > 0.5 * last and distance < 3 * SETTLED)
-            if near and moved < STALE:
-                half_log_det = float(np.log(np.diag(factor)).sum())
-                return Inner(value - 0.5 * distance**2, z - step, place, factor, half_log_det)
-            if moved > 0 and (near or distance > 0.3 * last):
-                place, factor, moved, last = z, self.factor(theta, z), 0.0, np.inf
-                continue
-            size, found = self._downhill(theta, z, step, value)
-            if found is None:
-                return None
-            z, value, slope = z - size * step, found[0], found[2]
-            moved, last = moved + size * distance, distance
+            squared = float(slope @ step)
+            if 0.5 * squared < max(LITTLE, 2 * epsilon * abs(value)):
+                return Inner(value - 0.5 * squared, z - step, factor, float(np.log(np.diag(factor)).sum()))
         return None
 
-    def _downhill(self, theta: np.ndarray, z: np.ndarray, step: np.ndarray, value: float):
-        """Halve a step until the potential does not rise beyond float32 noise."""
-        size = 1.0
-        while size > 1e-4:
-            trial = self.slopes(theta, z - size * step)
-            if trial[0] <= value + 1e-6 * abs(value):
-                return size, trial
-            size /= 2
-        return size, None
+    def _descend(self, theta: np.ndarray, z: np.ndarray, factor: np.ndarray) -> np.ndarray:
+        def whitened(u: np.ndarray) -> tuple[float, np.ndarray]:
+            value, _, slope = self.slopes(theta, z + scipy.linalg.solve_triangular(factor.T, u))
+            if not np.isfinite(value):
+                return 1e30, np.zeros_like(u)
+            return value, scipy.linalg.solve_triangular(factor, slope, lower=True)
+
+        # Float32 values end it before the gradient would: the line search then finds nothing lower.
+        options = {"maxiter": STEPS, "ftol": 0.0, "gtol": 0.01}
+        found = scipy.optimize.minimize(whitened, np.zeros_like(z), jac=True, method="L-BFGS-B", options=options)
+        return z + scipy.linalg.solve_triangular(factor.T, found.x)
 
     def slope_of_value(self, theta: np.ndarray, inner: Inner) -> tuple[np.ndarray, np.ndarray]:
         """Gradient of F in theta, and dz*/dtheta (d, q) to predict the next inner mode.
 
         U's part is exact, that of log det H a difference along the path of modes.
         """
-        mixed = np.asarray(_mixed(*self._args(theta, inner.mode), self.comparisons), np.float64)
-        moves = -scipy.linalg.cho_solve((inner.factor, True), mixed)
         _, outer, residual = self.slopes(theta, inner.mode)
+        steps = STEP * np.eye(len(theta))
+        ends = [[self.slopes(theta + half * step, inner.mode)[2] for half in (0.5, -0.5)] for step in steps]
+        mixed = [(there - back) / STEP for there, back in ends]
+        moves = -scipy.linalg.cho_solve((inner.factor, True), np.stack(mixed, 1))
         # Along the path of modes: what is left of U's slope in z counts, as z may move far with theta.
         slope = outer + moves.T @ residual
-        for axis in range(len(theta)):
-            there = theta + STEP * np.eye(len(theta))[axis]
-            factor = self.factor(there, inner.place + STEP * moves[:, axis])
+        for axis, step in enumerate(steps):
+            factor = self.factor(theta + step, inner.mode + STEP * moves[:, axis])
             slope[axis] += (np.log(np.diag(factor)).sum() - inner.half_log_det) / STEP
         return slope, moves
 
 
 def approximate(
-    key: Array,
+    random: np.random.Generator,
     model: Model,
     comparisons: Comparisons,
-    start: dict[str, Array],
+    start: dict[str, np.ndarray],
     outer: set[str],
     *,
     points: int,
@@ -275,7 +303,7 @@ def approximate(
     """Approximate a posterior: a t-distribution for the outer sites, a normal for the rest at each point.
 
     Args:
-        key: places the outer points (scrambled Sobol).
+        random: places the outer points (scrambled Sobol).
         model: the declared model.
         comparisons: the data.
         start: unconstrained values to start from.
@@ -285,21 +313,20 @@ def approximate(
     Raises:
         ValueError: where the inner mode is not found, or F has no minimum.
     """
-    nudge, place = jax.random.split(key)
-    problem = _Problem(nudge, model, comparisons, start, outer)
+    problem = _Problem(model, comparisons, start, outer)
     found, rough = _minimise(problem)
     covariance = _covariance(problem, found, rough)
     spread = np.linalg.cholesky(covariance)
     # The last step of Newton's method costs nothing here.
     step = -covariance @ found.slope
     centre = found.theta + step * min(1.0, 1 / np.linalg.norm(np.linalg.solve(spread, step)))
-    scaled, log_density = _t_points(place, points, len(centre))
+    scaled, log_density = _t_points(random, points, len(centre))
     outer_points = centre + scaled @ spread.T
     log_density = log_density - np.log(np.diag(spread)).sum()
-    inners = [problem.solve(theta, found.predict(theta), found.inner.mode) for theta in outer_points]
+    inners = [problem.solve(theta, found) for theta in outer_points]
     unravels = problem.unravel_theta, problem.unravel_z
-    mode = unravels[0](jnp.asarray(found.theta, jnp.float32))
-    mode |= unravels[1](jnp.asarray(found.inner.mode, jnp.float32))
+    mode = unravels[0](jnp.asarray(found.theta, float))
+    mode |= unravels[1](jnp.asarray(found.inner.mode, float))
     return Nested(outer_points, log_density, inners, *unravels, mode, problem.evaluations)
 
 
@@ -322,7 +349,7 @@ def _minimise(problem: _Problem) -> tuple[_Found, np.ndarray]:
     Returns the minimum and the inverse Hessian that the steps suggest.
     """
     theta = np.asarray(problem.theta, np.float64)
-    inner = problem.solve(theta, np.asarray(problem.z, np.float64))
+    inner = problem.solve(theta)
     at = _Found(theta, inner, *problem.slope_of_value(theta, inner))
     inverse = 0.1 * np.eye(len(theta))
     for _ in range(OUTER_STEPS):
@@ -332,7 +359,7 @@ def _minimise(problem: _Problem) -> tuple[_Found, np.ndarray]:
         step *= min(1.0, FARTHEST / np.linalg.norm(step))
         inner = None
         while inner is None and np.linalg.norm(step) > 0.01:
-            inner = problem.attempt(at.theta + step, at.predict(at.theta + step), at.inner.mode)
+            inner = problem.attempt(at.theta + step, at)
             if inner is None or inner.value > at.inner.value:
                 inner, step = None, step / 3
         if inner is None:
@@ -356,7 +383,7 @@ def _covariance(problem: _Problem, found: _Found, rough: np.ndarray) -> np.ndarr
     spread = np.linalg.cholesky(rough)
     hessian = np.empty_like(rough)
     for axis, step in enumerate(spread.T):
-        inner = problem.solve(found.theta + step, found.predict(found.theta + step), found.inner.mode)
+        inner = problem.solve(found.theta + step, found)
         slope, _ = problem.slope_of_value(found.theta + step, inner)
         hessian[axis] = spread.T @ (slope - found.slope)
     values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
@@ -364,9 +391,9 @@ def _covariance(problem: _Problem, found: _Found, rough: np.ndarray) -> np.ndarr
     return spread @ (vectors / np.maximum(values, 1 / 9)) @ vectors.T @ spread.T
 
 
-def _t_points(key: Array, points: int, q: int) -> tuple[np.ndarray, np.ndarray]:
+def _t_points(random: np.random.Generator, points: int, q: int) -> tuple[np.ndarray, np.ndarray]:
     """Points (points, q) spread like a standard t-distribution, and its log-density there."""
-    sobol = scipy.stats.qmc.Sobol(q, rng=int(jax.random.bits(key, dtype=jnp.uint32)))
+    sobol = scipy.stats.qmc.Sobol(q, rng=random)
     normal = scipy.stats.norm.ppf(np.clip(sobol.random(points), 1e-4, 1 - 1e-4))
     squared = np.sum(normal**2, 1)
     # Same directions, radii of a t: radius^2 / q of a t is F(q, freedom), of a normal chi-square(q) / q.

@@ -53,6 +53,11 @@ class Site:
         return not self.name.startswith("_")
 
 
+def generator(key: Array) -> np.random.Generator:
+    """NumPy's generator, seeded by a `jax.random.key`: for noise that needs no compilation."""
+    return np.random.default_rng(np.asarray(jax.random.key_data(key)))
+
+
 def unwrap(model: Model) -> tuple[Model, dict[str, Any]]:
     """The function under `functools.partial`, and the options bound to it."""
     options: dict[str, Any] = {}
@@ -187,5 +192,11 @@ def outcome_log_probs(model: Model, comparisons: Comparisons, values: Values) ->
 
 
 def map_draws(function: Callable[[Values], Any], draws: Values, *, chunk: int = 64) -> Any:
-    """Apply a function of one draw to all draws (s, ...), `chunk` at a time, compiled once."""
-    return jax.lax.map(function, draws, batch_size=chunk)
+    """Apply a function of one draw to all draws (s, ...), `chunk` at a time, compiled once.
+
+    The last draw fills the last chunk, so that no second program is compiled for what is left over.
+    """
+    size = len(jax.tree.leaves(draws)[0])
+    fill = -size % min(chunk, size)
+    full = jax.tree.map(lambda x: jnp.concatenate([x, jnp.repeat(x[-1:], fill, 0)]) if fill else x, draws)
+    return jax.tree.map(lambda x: x[:size], jax.lax.map(function, full, batch_size=min(chunk, size)))

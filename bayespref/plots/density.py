@@ -25,7 +25,8 @@ def density(
     """Draw the posterior of a density: pointwise bands, the mean density, and reference curves.
 
     On a line, with one colour for each component where the density has several (viewpoints); over a plane,
-    the posterior mean as a map.
+    the posterior mean as a map, with the contours of references around the smallest regions that hold 50 and
+    90 % of their mass.
 
     Args:
         fit: what an inference function returned.
@@ -54,7 +55,7 @@ def density(
     draws = values.transpose("chain", "draw", *extra, *support.dims).values
     draws = draws.reshape(draws.shape[0] * draws.shape[1], -1, *support.shape)
     if len(support.dims) == 2:
-        return _map(draws, support, ax)
+        return _map(draws, support, references or {}, ax)
     ax = canvas(ax, width=6.5, height=3.8)
     x = support.points[:, 0]
     names = [f"{extra[0]} {label}" for label in _labels(values, extra)] if extra else [""]
@@ -90,13 +91,26 @@ def _bands(ax: Axes, x: np.ndarray, draws: np.ndarray, probs, colour: str, name:
     ax.plot(x, np.exp(draws).mean(0), color=colour, linewidth=1.5, label=f"{prefix}posterior mean", zorder=3)
 
 
-def _map(draws: np.ndarray, support: supports.Support, ax: Axes | None) -> Axes:
+def _map(draws: np.ndarray, support: supports.Support, references: Mapping, ax: Axes | None) -> Axes:
     ax = canvas(ax, width=5.2, height=4.4)
     assert support.low is not None and support.high is not None
     extent = (support.low[0], support.high[0], support.low[1], support.high[1])
     image = ax.imshow(
         np.exp(draws).mean((0, 1)).T, origin="lower", extent=extent, aspect="auto", cmap="Blues", vmin=0
     )
+    for index, (name, surface) in enumerate(references.items()):
+        values = np.asarray(surface(support.points) if callable(surface) else surface, np.float64)
+        mass = support.mass(values.reshape(-1))
+        density = np.sort(mass / np.exp(support.log_weight))
+        held = np.cumsum(mass[np.argsort(mass / np.exp(support.log_weight))])
+        levels = np.interp([0.1, 0.5], held, density)
+        style = ("--", ":", "-.")[index % 3]
+        grid = (mass / np.exp(support.log_weight)).reshape(support.shape).T
+        axes = [np.linspace(*ends) for ends in zip(support.low, support.high, support.shape, strict=True)]
+        ax.contour(*axes, grid, levels=levels, colors="black", linestyles=style, linewidths=1.0)
+        ax.plot([], [], style, color="black", linewidth=1.0, label=f"{name}: 50 and 90 % of its mass")
+    if references:
+        ax.legend(frameon=True, framealpha=0.9, loc="upper left", fontsize="small")
     figure = ax.get_figure()
     assert figure is not None
     figure.colorbar(image, ax=ax, label="posterior mean density")
