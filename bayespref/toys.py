@@ -1,4 +1,4 @@
-"""The toy experiments of arXiv 2311.14115: known densities on a line (and one on a plane), and answers about them.
+"""The toy experiments of arXiv 2311.14115: known densities on a line (one on a plane), simulated answers.
 
 Two annotators on [-10, 10], one narrow (mean -2.5, sd 0.25, share 0.4), one wide (mean 2.5, sd 1, share 0.6);
 pairs of points come from a reference distribution, normal with sd 5. Settings as in the authors' notebook.
@@ -152,7 +152,8 @@ def _pairs(rng: np.random.Generator, size: int) -> np.ndarray:
 
 def _even_pairs(rng: np.random.Generator, size: int, support: Support) -> np.ndarray:
     """(size, 2, d) points, (size, 2) on a line."""
-    points = support.low + _width(support) * rng.random((size, 2, support.points.shape[1]))
+    width = _width(support)
+    points = support.points.min(0) + width * rng.random((size, 2, len(width)))
     return points[..., 0] if points.shape[-1] == 1 else points
 
 

@@ -66,8 +66,8 @@ def main() -> None:
     (covered, distance), spread = np.mean(found, axis=0), np.std(found, axis=0)
     error = spread[0] / np.sqrt(len(found))
     print(
-        f"{arguments.model} by {by}, {arguments.answers} answers, {len(found)} data sets: {arguments.prob:.0%} "
-        f"bands cover {covered:.3f} (SE {error:.3f}) of the mass; mean TV {distance:.3f}"
+        f"{arguments.model} by {by}, {arguments.answers} answers, {len(found)} data sets: "
+        f"{arguments.prob:.0%} bands cover {covered:.3f} (SE {error:.3f}) of the mass; mean TV {distance:.3f}"
     )
 
 

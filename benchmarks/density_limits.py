@@ -29,11 +29,20 @@ ONE = Annotator(PREFERENCE)
 TWO = [Annotator(toys.narrow(X), share=0.4), Annotator(toys.wide(X), share=0.6)]
 
 
-def ipo_1d(comparisons, *, tau):
+def ipo_1d(comparisons, *, tau, temperature=None):
     """IPO's loss on a Gaussian-process density."""
     log_density = rewards.gp(LINE)(comparisons.items.features)
     score = behaviours.dpo(1.0, comparisons.items.column("log_reference"))(log_density)
-    bp.observe(comparisons, losses.ipo(score[comparisons.shown], tau=tau))
+    bp.observe(comparisons, losses.ipo(score[comparisons.shown], tau=tau, temperature=temperature))
+
+
+def fitted(key, model, data):
+    """A fit; by a loss, with the temperature that matches the answers' noise."""
+    fit = bp.laplace(key, model, data, draws=1000, proposals=2000)
+    if not losses.is_loss(fit):
+        return fit
+    matched = functools.partial(model, temperature=bp.matched_temperature(model, fit))
+    return bp.laplace(key, matched, data, draws=1000, proposals=2000)
 
 
 def dpo_annotator(x):
@@ -83,7 +92,7 @@ def main() -> None:
         for seed in range(arguments.sets):
             data = toys.answers(jax.random.key(seed), score)
             start = time.perf_counter()
-            fit = bp.laplace(jax.random.key(seed), model, data, draws=1000, proposals=2000)
+            fit = fitted(jax.random.key(seed), model, data)
             seconds = time.perf_counter() - start
             mean = diagnostics.mean_density(fit["posterior"].to_dataset()["log_density"])
             distance = float(diagnostics.distances(mean, limit, LINE)["total_variation"])

@@ -99,7 +99,9 @@ def main() -> None:
         start = time.perf_counter()
         fit = bp.laplace(key, two_viewpoints_1d, data, draws=4000, proposals=8000)
         first = float(fit["latent"]["_weight"].mean())
-        print(f"fit {index}: {time.perf_counter() - start:.0f} s, share of what it calls the first {first:.3f}")
+        print(
+            f"fit {index}: {time.perf_counter() - start:.0f} s, share of what it calls the first {first:.3f}"
+        )
         start = time.perf_counter()
         chains.append(sample(key, fit, data, arguments))
         print(f"  NUTS {time.perf_counter() - start:.0f} s", flush=True)

@@ -37,8 +37,17 @@ POINTS = {
 ON_A_LINE = answers(merge=False)
 ON_A_LINE = ON_A_LINE.replace(items=bp.Items(POINTS, ITEMS, ("x",), labels=ON_A_LINE.items.labels))
 """The same about points of a line."""
+ON_A_PLANE = ON_A_LINE.replace(
+    items=bp.Items(
+        {"features": jnp.array([[-2.0, 0.5], [-0.5, -1.0], [0.5, 2.0], [1.0, 1.5], [2.5, -2.5]])},
+        ITEMS,
+        ("x", "y"),
+        labels=ON_A_LINE.items.labels,
+    )
+)
 OF_POINTS = {
     models.density_gp_1d,
+    models.density_neural_1d,
     models.dpo_1d,
     models.geometric_1d,
     models.length_normalised_items,
@@ -47,6 +56,8 @@ OF_POINTS = {
 
 
 def data_for(model):
+    if model is models.density_flow_2d:
+        return ON_A_PLANE
     return ON_A_LINE if model in OF_POINTS else DATA
 
 
@@ -165,8 +176,8 @@ def test_symmetries_of_the_log_posterior(model, symmetry):
 
 with_worths = pytest.mark.parametrize(
     "model",
-    [model_of(path) for path in FILES if not path.stem.endswith("_1d")],
-    ids=[path.stem for path in FILES if not path.stem.endswith("_1d")],
+    [model_of(path) for path in FILES if not path.stem.endswith(("_1d", "_2d"))],
+    ids=[path.stem for path in FILES if not path.stem.endswith(("_1d", "_2d"))],
 )
 
 

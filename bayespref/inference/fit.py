@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jax import Array
@@ -41,6 +42,8 @@ STORED_LOG_LIKELIHOOD = 20_000_000
 STORED_SITE = 50_000_000
 """Values (draws x size) up to which a computed site is stored."""
 
+LIKELIHOOD = "outcome_log_likelihood"
+
 VERSIONED = ("bayespref", "numpyro", "jax", "arviz")
 
 
@@ -60,11 +63,12 @@ def build(
     sites = sites_of(model, comparisons)
     chains, draws = next(iter(latent.values())).shape[:2]
     flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in latent.items()}
-    last = {} if mode is None else mode
-    every = {name: np.concatenate([v, last[name][None]]) if last else v for name, v in flat.items()}
-    computed = every | _computed(model, comparisons, every, sites, chains * draws)
+    every = flat
+    if mode is not None:
+        every = {name: jnp.concatenate([value, mode[name][None]]) for name, value in flat.items()}
+    computed: Values = every | _computed(model, comparisons, every, sites, chains * draws)
     posterior = {name: value[: chains * draws] for name, value in computed.items()}
-    likelihood = posterior.pop("outcome_log_likelihood", None)
+    likelihood = posterior.pop(LIKELIHOOD, None)
     coords = coordinates(comparisons, sites)
 
     def dataset(values: Values, names: list[str], shape: tuple[int, int] = (chains, draws)) -> xr.Dataset:
@@ -118,17 +122,19 @@ def _computed(model, comparisons, latent: Values, sites: dict[str, Site], total:
     store = comparisons.outcome is not None and total * len(comparisons) <= STORED_LOG_LIKELIHOOD
     store = store and choice_of(model, comparisons) not in LOSSES
 
-    return _compute(model, tuple(names), store, comparisons, latent) if names or store else {}
+    names = (*names, LIKELIHOOD) if store else tuple(names)
+    return _compute(model, names, comparisons, latent) if names else {}
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _compute(model: Model, names: tuple[str, ...], store: bool, comparisons: Comparisons, latent: Values) -> Values:
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _compute(model: Model, names: tuple[str, ...], comparisons: Comparisons, latent: Values) -> Values:
+    """Computed sites at every draw, and the log-likelihood of answers under the name of its group."""
+
     def one(values: Values) -> Values:
         trace = run(model, comparisons, values)
-        out = {name: trace[name]["value"] for name in names}
-        if store:
-            site = trace["outcome"]
-            out["outcome_log_likelihood"] = site["fn"].answer_log_prob(comparisons.outcome)
+        out = {name: trace[name]["value"] for name in names if name != LIKELIHOOD}
+        if LIKELIHOOD in names:
+            out[LIKELIHOOD] = trace["outcome"]["fn"].answer_log_prob(comparisons.outcome)
         return out
 
     return map_draws(one, latent)

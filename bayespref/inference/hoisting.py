@@ -55,9 +55,7 @@ def _split(function: Callable, structure: Any, arguments: Any, shapes: tuple) ->
 
     def flat(*leaves: Array) -> list[Array]:
         comparisons = jax.tree.unflatten(structure, leaves[:number])
-        out, tree = jax.tree.flatten(
-            function(comparisons, *jax.tree.unflatten(arguments, leaves[number:]))
-        )
+        out, tree = jax.tree.flatten(function(comparisons, *jax.tree.unflatten(arguments, leaves[number:])))
         outputs.append(tree)
         return out
 

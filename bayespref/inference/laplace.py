@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -94,7 +94,7 @@ def laplace(
     smoothed, khat = smooth(log_weights[:, None])
     weights = np.exp(smoothed[:, 0])
     index = _systematic(random, weights, draws)
-    kept = {name: np.append(np.asarray(v)[index], mode[name][None], 0) for name, v in proposed.items()}
+    kept = {name: jnp.append(value[index], mode[name][None], 0) for name, value in proposed.items()}
     latent = {name: v for name, v in _constrain(model, comparisons, kept).items() if sites[name].latent}
     highest = log_weights.max()
     relative = np.exp(log_weights - highest)
@@ -150,9 +150,7 @@ def approximate(random: np.random.Generator, model: Model, comparisons: Comparis
 
     # L-BFGS comes close, Newton steps reach the mode to float32 accuracy whatever the conditioning.
     found = scipy.optimize.minimize(objective, np.asarray(start, np.float64), jac=True, method="L-BFGS-B")
-    mode, factor, newton = _newton(
-        objective, lambda x: hessian(jnp.asarray(x, float), comparisons), found.x
-    )
+    mode, factor, newton = _newton(objective, lambda x: hessian(jnp.asarray(x, float), comparisons), found.x)
     return Gaussian(mode, factor, found.nfev + newton), unravel
 
 
@@ -174,7 +172,7 @@ def _medians(model: Model, comparisons: Comparisons) -> dict[str, Array]:
     }
 
 
-def _median(site: dict) -> Array | None:
+def _median(site: dict) -> Any:
     """Median of a site's prior, in closed form where there is one: draws take long to compile."""
     if site["type"] != "sample" or site["is_observed"]:
         return None
@@ -184,7 +182,7 @@ def _median(site: dict) -> Array | None:
     try:
         return jnp.broadcast_to(base.icdf(jnp.full(base.shape(), 0.5)), site["fn"].shape())
     except (NotImplementedError, ImportError):  # NumPyro takes some quantiles from TensorFlow Probability
-        return init_to_median()(site)
+        return init_to_median(site)
 
 
 def _hessian(potential, vector: Array, comparisons: Comparisons) -> Array:

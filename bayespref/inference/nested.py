@@ -31,7 +31,7 @@ from bayespref.observation import Counted
 
 ROUNDS, STEPS, FREEDOM, FEW = 12, 40, 7, 64
 STEP = 0.02
-"""Step in theta over which slopes and log det H are differenced: float32 leaves 0.1 sd and 0.01 nats a unit."""
+"""Step in theta over which slopes and log det H are differenced; float32 leaves 0.1 sd, 0.01 nats a unit."""
 FARTHEST, OUTER_STEPS, GAIN = 0.7, 40, 0.1
 """Steps in theta (mostly logs of scales): the longest, how many, nats not worth another."""
 LITTLE = 0.005
@@ -112,7 +112,7 @@ class _Declared(NamedTuple):
         """Hessian in z: what the rows contribute, to be multiplied out, and the rest (d, d).
 
         The rest is that of the prior, of what all rows share, and of what curves in z itself: no more than a
-        normaliser for a Gaussian process. It is the whole where there are few rows, or a choice of NumPyro's own.
+        normaliser for a Gaussian process. It is the whole for few rows, or a choice of NumPyro's own.
         """
         choice = self.answers(comparisons, theta, z).choice
         if not isinstance(choice, Choice) or len(comparisons) < FEW:
@@ -189,6 +189,11 @@ def _split(answers: Any, comparisons: Comparisons) -> tuple[Array, Array, Callab
     return jnp.concatenate(mine, 1), jnp.concatenate(common) if common else jnp.zeros(0), log_prob
 
 
+def _epsilon() -> float:
+    """What rounding leaves of one: of float32, or of float64 where a user enabled it."""
+    return float(jnp.finfo(jnp.result_type(float)).eps)
+
+
 @functools.lru_cache(maxsize=64)
 def _declared(model: Model, unravel_theta: Callable, unravel_z: Callable) -> _Declared:
     """One object for each model and shape, so that compilations are found again."""
@@ -250,14 +255,13 @@ class _Problem:
 
     def _settle(self, theta: np.ndarray, z: np.ndarray, factor: np.ndarray) -> Inner | None:
         """Descend in coordinates that a Hessian whitens, take the Hessian there, until it moves little."""
-        epsilon = float(jnp.finfo(jnp.result_type(float)).eps)
         for _ in range(ROUNDS):
             z = self._descend(theta, z, factor)
             factor = self.factor(theta, z)
             value, _, slope = self.slopes(theta, z)
             step = scipy.linalg.cho_solve((factor, True), slope)
             squared = float(slope @ step)
-            if 0.5 * squared < max(LITTLE, 2 * epsilon * abs(value)):
+            if 0.5 * squared < max(LITTLE, 2 * _epsilon() * abs(value)):
                 return Inner(value - 0.5 * squared, z - step, factor, float(np.log(np.diag(factor)).sum()))
         return None
 
@@ -268,9 +272,10 @@ class _Problem:
                 return 1e30, np.zeros_like(u)
             return value, scipy.linalg.solve_triangular(factor, slope, lower=True)
 
-        # Float32 values end it before the gradient would: the line search then finds nothing lower.
-        options = {"maxiter": STEPS, "ftol": 0.0, "gtol": 0.01}
-        found = scipy.optimize.minimize(whitened, np.zeros_like(z), jac=True, method="L-BFGS-B", options=options)
+        options = {"maxiter": STEPS, "ftol": _epsilon(), "gtol": 0.01, "maxls": 8}
+        found = scipy.optimize.minimize(
+            whitened, np.zeros_like(z), jac=True, method="L-BFGS-B", options=options
+        )
         return z + scipy.linalg.solve_triangular(factor.T, found.x)
 
     def slope_of_value(self, theta: np.ndarray, inner: Inner) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,6 @@ import numpyro
 import numpyro.distributions as dist
 from jax import Array
 
-from bayespref.comparisons import refuse
 from bayespref.rewards.density import normalised
 from bayespref.rewards.modules import sampled
 from bayespref.supports import Support
@@ -28,11 +27,26 @@ def neural(
     steepness: float = 10.0,
     amplitude: dist.Distribution | float | None = None,
 ) -> Callable[[Array], Array]:
-    """A network with normal weights: r(x) = amplitude f(steepness u(x)), log p(x) = r(x) - log integral exp r.
+    """A network with normal weights: r(x) = amplitude f(steepness u(x)), log p = r - log integral exp r.
+
+    u maps the support onto [-1, 1] along each axis; f is a tanh network whose weights have standard
+    deviation 1 / sqrt(inputs), its biases 1. Sites: `{name}` (on the support), `{name}_amplitude` (nats).
 
     Args:
-        support: any.
+        support: any: an interval, a box, or samples of a space that cannot be gridded.
         name: of the log-density's site.
+        network: an Equinox module from (d,) to a scalar, its own weights ignored; None makes an MLP.
+        width: tanh units of a layer of that MLP.
+        depth: its hidden layers.
+        steepness: how many units of its input the half-width of the support is: slopes that are likely.
+        amplitude: prior of the output's factor in nats, or a number; None is LogNormal with median 5 and sd
+            1 in logs.
+
+    Returns:
+        A function from points (..., d), or (...,) on a line, to log-densities in nats; points outside raise.
+
+    Raises:
+        ImportError: where Equinox is not installed.
 
     Example:
         >>> def model(comparisons):
@@ -49,14 +63,14 @@ def neural(
     function = sampled(name, network, support=support)
     if amplitude is None:
         amplitude = dist.LogNormal(math.log(5.0), 1.0)
-    if isinstance(amplitude, dist.Distribution):
-        amplitude = numpyro.sample(f"{name}_amplitude", amplitude)
+    random = isinstance(amplitude, dist.Distribution)
+    factor = numpyro.sample(f"{name}_amplitude", amplitude) if random else jnp.asarray(amplitude)
     centre, half = _frame(support)
 
     def reward(points: Array) -> Array:
         points = points if points.ndim and points.shape[-1] == d else points[..., None]
         scaled = (steepness * (points - centre) / half).reshape(-1, d)
-        return amplitude * jax.vmap(function)(scaled).reshape(points.shape[:-1])
+        return factor * jax.vmap(function)(scaled).reshape(points.shape[:-1])
 
     return normalised(name, support, reward)
 
