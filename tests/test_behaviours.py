@@ -29,6 +29,16 @@ def test_a_constant_matters_only_where_the_factor_differs(behaviour, invariant):
 
 
 @pytest.mark.parametrize(("behaviour", "invariant"), BEHAVIOURS.values(), ids=BEHAVIOURS)
+def test_swapping_sides_turns_the_log_odds_around(behaviour, invariant):
+    pairs = jnp.array([[0, 1], [0, 3], [2, 1], [3, 2]])
+    score = behaviour(LOG_DENSITY)
+    ahead, behind = score[pairs], score[pairs[:, ::-1]]
+    np.testing.assert_array_equal(ahead[:, 0] - ahead[:, 1], -(behind[:, 0] - behind[:, 1]))
+    wins = [choices.logit(side).probs[:, 0] for side in (ahead, behind)]
+    np.testing.assert_allclose(wins[0] + wins[1], 1, atol=4 * EPS)
+
+
+@pytest.mark.parametrize(("behaviour", "invariant"), BEHAVIOURS.values(), ids=BEHAVIOURS)
 def test_jit_vmap_and_grad(behaviour, invariant):
     batch = jnp.stack([LOG_DENSITY, 2 * LOG_DENSITY])
     np.testing.assert_allclose(jax.jit(behaviour)(LOG_DENSITY), behaviour(LOG_DENSITY), rtol=4 * EPS)

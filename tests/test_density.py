@@ -16,7 +16,7 @@ from numpyro import handlers
 
 import bayespref as bp
 from bayespref import behaviours, choices, diagnostics, limits, losses, models, rewards, supports, toys
-from bayespref.inference import nested
+from bayespref.inference import curvature, nested
 from bayespref.inference.hoisting import hoist
 from bayespref.inference.program import sites_of
 
@@ -240,11 +240,11 @@ def test_the_hessian_by_rows_is_the_hessian(model):
     outer = {name for name, site in sites_of(model, data).items() if site.outer}
     problem = nested._Problem(model, data, start, outer)
     theta, z = np.asarray(problem.theta), np.asarray(problem.z)
-    declared = nested._declared(model, problem.unravel_theta, problem.unravel_z)
+    declared = curvature.declared(model, problem.unravel_theta, problem.unravel_z)
     exact = jax.jit(jax.hessian(declared.potential, argnums=2))(data, theta, z)
     rows, rest = problem._curvature(theta, z)
     # Sums of 300 terms in another order, each rounded to float32.
-    np.testing.assert_allclose(rest + nested._multiply(rows), exact, atol=300 * EPS * np.abs(exact).max())
+    np.testing.assert_allclose(rest + curvature.multiply(rows), exact, atol=300 * EPS * np.abs(exact).max())
     value, (outer_slope, inner_slope) = problem._slopes(theta, z)
     whole = jax.jit(jax.value_and_grad(declared.potential, argnums=(1, 2)))(data, theta, z)
     np.testing.assert_allclose(value, whole[0], rtol=32 * EPS)

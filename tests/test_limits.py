@@ -1,5 +1,7 @@
 """What unlimited answers teach: closed forms, published figures, invariances."""
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -84,7 +86,9 @@ def test_the_librarys_own_fit_reaches_the_limit(annotator, assumed):
             bp.observe(comparisons, choices.logit(score))
 
         data = expected_answers(Annotator(P, BEHAVIOURS[annotator]), 6)
-        fit = bp.laplace(jax.random.key(0), model, data, draws=10, proposals=100)
+        # Items that hardly ever win have a skewed posterior; only the mode is asked for.
+        with warnings.catch_warnings(action="ignore", category=bp.FitWarning):
+            fit = bp.laplace(jax.random.key(0), model, data, draws=10, proposals=100)
         learnt = np.exp(fit["mode"]["log_density"].values)
     np.testing.assert_allclose(learnt, np.exp(CLOSED[annotator, assumed]), atol=1e-6)
 

@@ -9,9 +9,8 @@ left to the importance weights.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,16 +19,13 @@ import scipy.linalg
 import scipy.stats
 from jax import Array
 from jax.flatten_util import ravel_pytree
-from numpyro import handlers
-from numpyro.infer.util import constrain_fn, potential_energy
 
-from bayespref.choices import Choice
 from bayespref.comparisons import Comparisons, refuse
+from bayespref.inference.curvature import declared, multiply
 from bayespref.inference.hoisting import hoist
-from bayespref.inference.program import Model, run
-from bayespref.observation import Counted
+from bayespref.inference.program import Model
 
-ROUNDS, STEPS, FREEDOM, FEW = 12, 40, 7, 64
+ROUNDS, STEPS, FREEDOM = 12, 40, 7
 STEP = 0.02
 """Step in theta over which slopes and log det H are differenced; float32 leaves 0.1 sd, 0.01 nats a unit."""
 FARTHEST, OUTER_STEPS, GAIN = 0.7, 40, 0.1
@@ -79,125 +75,9 @@ class Nested(NamedTuple):
         return outer | jax.vmap(self.unravel_inner)(jnp.asarray(points, float)), log_q
 
 
-class _Declared(NamedTuple):
-    """A model, and how its sites are made of the vectors theta (q,) and z (d,)."""
-
-    model: Model
-    unravel_theta: Callable
-    unravel_z: Callable
-
-    def sites(self, theta: Array, z: Array) -> dict[str, Array]:
-        """Every sampled site, unconstrained."""
-        return self.unravel_theta(theta) | self.unravel_z(z)
-
-    def potential(self, comparisons: Comparisons, theta: Array, z: Array) -> Array:
-        """Negative log posterior density in unconstrained space, up to a constant."""
-        return jnp.asarray(potential_energy(self.model, (comparisons,), {}, self.sites(theta, z)))
-
-    def prior(self, comparisons: Comparisons, theta: Array, z: Array) -> Array:
-        """The same without the answers."""
-        silent = handlers.block(self.model, hide=["outcome"])
-        return jnp.asarray(potential_energy(silent, (comparisons,), {}, self.sites(theta, z)))
-
-    def answers(self, comparisons: Comparisons, theta: Array, z: Array) -> Any:
-        """What the model observes."""
-        values = constrain_fn(self.model, (comparisons,), {}, self.sites(theta, z))
-        return run(self.model, comparisons, values)["outcome"]["fn"]
-
-    def slopes(self, comparisons: Comparisons, theta: Array, z: Array) -> tuple[Array, tuple[Array, Array]]:
-        """Potential, and its gradients in theta and z."""
-        return jax.value_and_grad(self.potential, argnums=(1, 2))(comparisons, theta, z)
-
-    def curvature(self, comparisons: Comparisons, theta: Array, z: Array) -> tuple[_Rows | None, Array]:
-        """Hessian in z: what the rows contribute, to be multiplied out, and the rest (d, d).
-
-        The rest is that of the prior, of what all rows share, and of what curves in z itself: no more than a
-        normaliser for a Gaussian process. It is the whole for few rows, or a choice of NumPyro's own.
-        """
-        choice = self.answers(comparisons, theta, z).choice
-        if not isinstance(choice, Choice) or len(comparisons) < FEW:
-            return None, jax.hessian(self.potential, argnums=2)(comparisons, theta, z)
-
-        def parts(x: Array) -> tuple[Array, Array]:
-            return _split(self.answers(comparisons, theta, x), comparisons)[:2]
-
-        (rows, shared), push = jax.linearize(parts, z)
-        log_prob = _split(self.answers(comparisons, theta, z), comparisons)[2]
-        slope = jax.grad(lambda r, s: -log_prob(r, s).sum(), argnums=(0, 1))
-        pull, press = slope(rows, shared)
-
-        def along(row: Array, common: Array) -> tuple[Array, Array]:
-            return jax.jvp(slope, (rows, shared), (jnp.broadcast_to(row, rows.shape), common))[1]
-
-        p, m = rows.shape[1], len(shared)
-        own = [along(unit, jnp.zeros(m))[0] for unit in jnp.eye(p)]
-        crossed = [along(jnp.zeros(p), unit) for unit in jnp.eye(m)]
-        jacobian, common = jax.vmap(push, in_axes=1, out_axes=-1)(jnp.eye(len(z), dtype=z.dtype))
-
-        def bent(x: Array) -> Array:
-            return self.prior(comparisons, theta, x) + sum(
-                jnp.vdot(weight, part) for weight, part in zip((pull, press), parts(x), strict=True)
-            )
-
-        rest = jax.hessian(bent)(z)
-        if m:
-            rest = rest + common.T @ jnp.stack([c[1] for c in crossed]) @ common
-        cross = jnp.stack([c[0] for c in crossed], -1) if m else jnp.zeros((*rows.shape, 0))
-        return _Rows(jacobian, jnp.stack(own, -1), cross, common), rest
-
-
-class _Rows(NamedTuple):
-    """J' W J + J' C S + (J' C S)' in parts: J (n, p, d), W (n, p, p), C (n, p, m), S (m, d).
-
-    J is that of the numbers that each row's answer depends on, S of those that all share (a temperature, the
-    weights of a mixture); W and C are second derivatives of the answers' log-probabilities.
-    """
-
-    jacobian: Array
-    weight: Array
-    cross: Array
-    shared: Array
-
-
-@jax.jit
-def _multiply(rows: _Rows) -> Array:
-    """(d, d) contribution of the rows; compiled apart from its parts, which halves its time."""
-    p, d = rows.jacobian.shape[1:]
-    weighted = sum(rows.weight[:, :, q, None] * rows.jacobian[:, q, None, :] for q in range(p))
-    flat = rows.jacobian.reshape(-1, d)
-    mixed = flat.T @ rows.cross.reshape(len(flat), -1) @ rows.shared
-    return flat.T @ jnp.asarray(weighted).reshape(-1, d) + mixed + mixed.T
-
-
-def _split(answers: Any, comparisons: Comparisons) -> tuple[Array, Array, Callable[[Array, Array], Array]]:
-    """What answers depend on: (n, p) of each row (scores), (m,) of all (tie rates), log_prob (n,) of both."""
-    leaves, tree = jax.tree.flatten(answers.choice)
-    n = len(comparisons)
-    of_rows = [x.shape[:1] == (n,) for x in leaves]
-    mine = [x.reshape(n, -1) for x, own in zip(leaves, of_rows, strict=True) if own]
-    common = [x.reshape(-1) for x, own in zip(leaves, of_rows, strict=True) if not own]
-
-    def log_prob(rows: Array, shared: Array) -> Array:
-        ends = [np.cumsum([x.shape[-1] for x in parts])[:-1] for parts in (mine, common)]
-        pieces = iter(jnp.split(rows, ends[0], axis=1)), iter(jnp.split(shared, ends[1]))
-        again = [
-            next(pieces[0 if own else 1]).reshape(x.shape) for x, own in zip(leaves, of_rows, strict=True)
-        ]
-        choice = jax.tree.unflatten(tree, again)
-        return Counted(choice, answers.count, answers.weight, answers.available).log_prob(comparisons.outcome)
-
-    return jnp.concatenate(mine, 1), jnp.concatenate(common) if common else jnp.zeros(0), log_prob
-
-
 def _epsilon() -> float:
     """What rounding leaves of one: of float32, or of float64 where a user enabled it."""
     return float(jnp.finfo(jnp.result_type(float)).eps)
-
-
-@functools.lru_cache(maxsize=64)
-def _declared(model: Model, unravel_theta: Callable, unravel_z: Callable) -> _Declared:
-    """One object for each model and shape, so that compilations are found again."""
-    return _Declared(model, unravel_theta, unravel_z)
 
 
 class _Problem:
@@ -207,9 +87,9 @@ class _Problem:
         theta = {name: value for name, value in start.items() if name in outer}
         z = {name: value for name, value in start.items() if name not in outer}
         (self.theta, self.unravel_theta), (self.z, self.unravel_z) = ravel_pytree(theta), ravel_pytree(z)
-        declared = _declared(model, self.unravel_theta, self.unravel_z)
-        self._slopes = hoist(declared.slopes, comparisons, self.theta, self.z)
-        self._curvature = hoist(declared.curvature, comparisons, self.theta, self.z)
+        posterior = declared(model, self.unravel_theta, self.unravel_z)
+        self._slopes = hoist(posterior.slopes, comparisons, self.theta, self.z)
+        self._curvature = hoist(posterior.curvature, comparisons, self.theta, self.z)
         self.evaluations = 0
 
     def slopes(self, theta: np.ndarray, z: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
@@ -225,7 +105,7 @@ class _Problem:
         rows, rest = self._curvature(theta, z)
         hessian = np.asarray(rest, np.float64)
         if rows is not None:
-            hessian = hessian + np.asarray(_multiply(rows), np.float64)
+            hessian = hessian + np.asarray(multiply(rows), np.float64)
         hessian = (hessian + hessian.T) / 2
         try:
             np.linalg.cholesky(hessian - STRAIGHT * np.eye(len(z)))

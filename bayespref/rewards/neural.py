@@ -32,6 +32,11 @@ def neural(
     u maps the support onto [-1, 1] along each axis; f is a tanh network whose weights have standard
     deviation 1 / sqrt(inputs), its biases 1. Sites: `{name}` (on the support), `{name}_amplitude` (nats).
 
+    The posterior has as many modes as the network has symmetries, and poor ones besides. On 50 data sets of
+    2,048 answers (the paper's reward experiment, width 8, `svi` with its defaults) 90 % bands held the truth
+    on .92 of its mass (SE .02) and the total variation was .08, both as with `gp`; but three fits missed the
+    narrow mode (.38 to .58 held, total variation .15 to .21), and k-hat does not tell these from the rest.
+
     Args:
         support: any: an interval, a box, or samples of a space that cannot be gridded.
         name: of the log-density's site.
