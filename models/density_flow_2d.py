@@ -4,7 +4,9 @@ import bayespref as bp
 from bayespref import behaviours, choices, rewards, supports
 
 
-def density_flow_2d(comparisons, *, low=(-3.0, -3.0), high=(3.0, 3.0), layers=4, knots=8, width=16):
+def density_flow_2d(
+    comparisons, *, low=(-3.0, -3.0), high=(3.0, 3.0), layers=4, knots=8, width=16, scale=1.0
+):
     """One density p(x, y) on a rectangle, a uniform one bent by a flow, and Luce's choice rule.
 
     Fit with svi and guide "normal", in minibatches: a flow has thousands of weights, and what a mean-field
@@ -18,8 +20,9 @@ def density_flow_2d(comparisons, *, low=(-3.0, -3.0), high=(3.0, 3.0), layers=4,
         layers: coupling layers of the flow.
         knots: of each layer's splines.
         width: hidden units of each layer's network.
+        scale: factor of the weights' prior standard deviations.
     """
     support = supports.box(low, high)
-    log_density = rewards.flow(support, layers=layers, knots=knots, width=width)
+    log_density = rewards.flow(support, layers=layers, knots=knots, width=width, scale=scale)
     score = behaviours.luce(log_density(comparisons.items.features))[comparisons.shown]
     bp.observe(comparisons, choices.logit(score))

@@ -4,7 +4,7 @@ import bayespref as bp
 from bayespref import behaviours, choices, rewards, supports
 
 
-def density_neural_1d(comparisons, *, low=-10.0, high=10.0, width=8, depth=1, steepness=10.0):
+def density_neural_1d(comparisons, *, low=-10.0, high=10.0, width=8, depth=1, steepness=10.0, scale=1.0):
     """One density p(x) on [low, high], exp of a network normalised, and Luce's choice rule.
 
     The paper's parametrisation with priors on the weights. Fit with svi, or nuts for small data; the weights'
@@ -19,8 +19,9 @@ def density_neural_1d(comparisons, *, low=-10.0, high=10.0, width=8, depth=1, st
         width: tanh units of a layer.
         depth: hidden layers.
         steepness: largest typical slope, see `rewards.neural`.
+        scale: factor of the weights' prior standard deviations.
     """
     support = supports.interval(low, high)
-    log_density = rewards.neural(support, width=width, depth=depth, steepness=steepness)
+    log_density = rewards.neural(support, width=width, depth=depth, steepness=steepness, scale=scale)
     score = behaviours.luce(log_density(comparisons.items.features))[comparisons.shown]
     bp.observe(comparisons, choices.logit(score))

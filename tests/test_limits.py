@@ -14,7 +14,7 @@ from bayespref import behaviours, choices, limits, losses, rewards, supports, to
 from bayespref.limits import Annotator
 
 RNG = np.random.default_rng(3)
-P, PRE = np.log(RNG.dirichlet(np.ones(6), 2))
+P, PRE = np.log(RNG.dirichlet(np.full(6, 5.0), 2))
 LENGTH = np.array([5.0, 10, 20, 25, 40, 50])
 BEHAVIOURS = {
     "luce": behaviours.luce,
@@ -61,11 +61,11 @@ def expected_answers(population, size):
     shown, win = np.stack([first, second], 1), limits.choice_probabilities(population)[first, second]
     outcome = np.repeat([0, 1], len(shown))
     data = bp.Comparisons.from_arrays(np.concatenate([shown, shown]), outcome, items=size)
-    # In the order of the rows above: so many answers that the prior's part in them is below 1e-8.
+    # In the order of the rows above; so many that even an item that hardly ever wins outweighs its prior.
     return data.replace(
         shown=jnp.asarray(np.concatenate([shown, shown])),
         outcome=jnp.asarray(outcome),
-        weight=jnp.asarray(1e9 * np.concatenate([win, 1 - win])),
+        weight=jnp.asarray(1e12 * np.concatenate([win, 1 - win])),
     )
 
 
@@ -82,7 +82,7 @@ def test_the_librarys_own_fit_reaches_the_limit(annotator, assumed):
         }[assumed]
 
         def model(comparisons):
-            score = behaviour(rewards.item_table(comparisons, scale=5.0))[comparisons.shown]
+            score = behaviour(rewards.item_table(comparisons, scale=30.0))[comparisons.shown]
             bp.observe(comparisons, choices.logit(score))
 
         data = expected_answers(Annotator(P, BEHAVIOURS[annotator]), 6)

@@ -1,4 +1,4 @@
-"""A posterior as a function of two vectors, and its Hessian in one of them, put together from the rows of answers.
+"""A posterior as a function of two vectors, and its Hessian in one of them, put together row by row.
 
 The answers' part of a Hessian is a sum over rows, each of which depends on a few numbers (the scores of what
 was shown): J' W J. That costs far less than a Hessian column by column, and is exact.

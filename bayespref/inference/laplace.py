@@ -26,7 +26,7 @@ from bayespref.inference.trust import warn
 from bayespref.inference.weights import smooth
 from bayespref.losses import NAMES as LOSSES
 
-NEWTON_STEPS, CHUNK = 50, 128
+NEWTON_STEPS, CHUNK = 200, 128
 NUDGE = 0.1
 """Noise around the prior's medians, where exchangeable components and networks have a saddle."""
 
