@@ -74,7 +74,7 @@ def reference(x: np.ndarray) -> np.ndarray:
 
 
 def two_moons(points: np.ndarray) -> np.ndarray:
-    """Log-density (...,) of two crescents at points (..., 2), up to a constant (1.6 nats).
+    """Log-density (...,) of two crescents at points (..., 2), up to a constant.
 
     log p = -((|x| - 2) / 0.4)^2 / 2 + log sum over both signs of exp(-((x_1 -+ 2) / 0.6)^2 / 2). Source:
     Rezende and Mohamed (2015), table 1.

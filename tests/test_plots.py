@@ -131,7 +131,9 @@ PICTURES = {
     "density": lambda **at: plots.density(make_density(), references={"truth": lambda x: -0.5 * x**2}, **at),
     "density, log": lambda **at: plots.density(make_density(), log=True, **at),
     "density of two": lambda **at: plots.density(make_density(viewpoints=2), **at),
-    "density on a plane": lambda **at: plots.density(make_density(plane=True), **at),
+    "density on a plane": lambda **at: plots.density(
+        make_density(plane=True), references={"truth": lambda at: -0.5 * (at**2).sum(-1)}, **at
+    ),
     "coverage": lambda **at: plots.coverage(make_contraction(), **at),
     "comparison": lambda **at: plots.comparison(make_table(), **at),
 }

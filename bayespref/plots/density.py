@@ -101,13 +101,19 @@ def _map(draws: np.ndarray, support: supports.Support, references: Mapping, ax: 
     for index, (name, surface) in enumerate(references.items()):
         values = np.asarray(surface(support.points) if callable(surface) else surface, np.float64)
         mass = support.mass(values.reshape(-1))
-        density = np.sort(mass / np.exp(support.log_weight))
-        held = np.cumsum(mass[np.argsort(mass / np.exp(support.log_weight))])
-        levels = np.interp([0.1, 0.5], held, density)
+        height = mass / np.exp(support.log_weight)
+        order = np.argsort(height)
+        levels = np.interp([0.1, 0.5], np.cumsum(mass[order]), height[order])
         style = ("--", ":", "-.")[index % 3]
-        grid = (mass / np.exp(support.log_weight)).reshape(support.shape).T
         axes = [np.linspace(*ends) for ends in zip(support.low, support.high, support.shape, strict=True)]
-        ax.contour(*axes, grid, levels=levels, colors="black", linestyles=style, linewidths=1.0)
+        ax.contour(
+            *axes,
+            height.reshape(support.shape).T,
+            levels=levels,
+            colors="black",
+            linestyles=style,
+            linewidths=1.0,
+        )
         ax.plot([], [], style, color="black", linewidth=1.0, label=f"{name}: 50 and 90 % of its mass")
     if references:
         ax.legend(frameon=True, framealpha=0.9, loc="upper left", fontsize="small")

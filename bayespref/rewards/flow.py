@@ -29,9 +29,9 @@ def flow(
 
     flowjax's coupling layers with monotone rational-quadratic splines (Durkan et al., 2019), which keep a box
     a box: the density is normalised by construction, without a sum over a grid, so minibatches cost what they
-    hold. It has thousands of weights; fit it by svi with guide "normal" and a batch_size. On two moons (8,192
-    answers) that came within total variation .14 of the truth and its 90 % bands held it on .94 of the mass,
-    but took minutes, and k-hat was 7: use `gp` where it will do (.12, .92, half a minute, k-hat .4).
+    hold. It has thousands of weights; fit it by svi with guide "normal" and a batch_size. On two moons (one
+    set of 8,192 answers) that came within total variation .14 of the truth and its 90 % bands held it on .94
+    of the mass, but took minutes, and k-hat was 7: use `gp` where it will do (.12, .92, half a minute, .4).
 
     Args:
         support: a box in two or three dimensions.

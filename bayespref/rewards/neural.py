@@ -37,7 +37,7 @@ def neural(
     The posterior has as many modes as the network has symmetries, and poor ones besides. On 50 data sets of
     2,048 answers (the paper's reward experiment, width 8, `svi` with its defaults) 90 % bands held the truth
     on .92 of its mass (SE .02) and the total variation was .08, both as with `gp`; but three fits missed the
-    narrow mode (.38 to .58 held, total variation .15 to .21), and k-hat does not tell these from the rest.
+    narrow mode (.38 to .58 held, total variation .15 to .21). Compare fits from several keys.
 
     Args:
         support: any: an interval, a box, or samples of a space that cannot be gridded.
