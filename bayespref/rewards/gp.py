@@ -94,7 +94,7 @@ def gp(
         infer={"event_dims": (f"{name}_basis",), "support": support},
     )
     frequency = jnp.asarray(sqrt_eigenvalues(reach, sizes, d))
-    coefficients = height * jnp.exp(0.5 * _log_spectrum(kernel, frequency, length_scale)) * weights
+    coefficients = weights * jnp.exp(log_scale(kernel, frequency, length_scale, height))
 
     def reward(points: Array) -> Array:
         points = points if points.ndim and points.shape[-1] == d else points[..., None]
@@ -111,6 +111,18 @@ def _basis(points: Array, reach: list[float], sizes: list[int]) -> Array:
         along = eigenfunctions(points[:, axis], half, size)
         product = (product[:, :, None] * along[:, None, :]).reshape(len(points), -1)
     return product
+
+
+def log_scale(kernel: str, frequency: Array, length: ArrayLike, amplitude: ArrayLike) -> Array:
+    """(basis,) log prior standard deviation of the coefficients of the eigenfunctions.
+
+    Args:
+        kernel: its name.
+        frequency: (d, basis) square roots of the eigenvalues.
+        length: length-scale.
+        amplitude: standard deviation of the process.
+    """
+    return jnp.log(amplitude) + 0.5 * _log_spectrum(kernel, frequency, length)
 
 
 def _log_spectrum(kernel: str, frequency: Array, length: ArrayLike) -> Array:
