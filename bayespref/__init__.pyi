@@ -9,6 +9,8 @@ from . import populations as populations
 from . import rewards as rewards
 from . import supports as supports
 from . import toys as toys
+from .belonging import memberships as memberships
+from .calibration import sbc as sbc
 from .comparisons import Annotators as Annotators
 from .comparisons import Comparisons as Comparisons
 from .comparisons import Items as Items
@@ -30,6 +32,8 @@ from .inference.trust import trust as trust
 from .inference.trust import verdict as verdict
 from .io.table import read_table as read_table
 from .observation import observe as observe
+from .options import Sweep as Sweep
+from .options import sweep as sweep
 from .predictive import posterior_predictive as posterior_predictive
 from .predictive import predict as predict
 from .predictive import preference_matrix as preference_matrix

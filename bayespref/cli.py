@@ -167,6 +167,7 @@ def rank(
     *,
     anchor: str | None = None,
     scale: Literal["log-odds", "elo"] = "log-odds",
+    at: str | None = None,
     as_json: Json = False,
 ) -> None:
     """Rank the items of a fit.
@@ -175,6 +176,7 @@ def rank(
         fit: A fit that `bayespref fit` wrote.
         anchor: Item whose worth is the origin; the mean of all items unless said.
         scale: Unit of worth.
+        at: Which of several rankings: class=0, the largest class of annotators.
         as_json: Write JSON.
     """
     from bayespref import load, ranking
@@ -182,7 +184,7 @@ def rank(
     from bayespref.wording import ranking_note
 
     loaded = load(fit)
-    table = ranking(loaded, anchor=anchor, scale=scale)
+    table = ranking(loaded, anchor=anchor, scale=scale, at=_place(at))
     if as_json:
         items = table.reset_index().to_dict("records")
         write_json({"fit": str(fit), **trust_record(loaded), **table.attrs, "items": items})
@@ -302,9 +304,21 @@ def _sites(model: Callable, answers: Comparisons, options: Mapping[str, Any]) ->
         ) from error
 
 
+def _place(at: str | None) -> dict[str, int] | None:
+    """class=0 as a mapping."""
+    if at is None:
+        return None
+    name, equals, number = at.partition("=")
+    if not equals or not number.strip().isdigit():
+        raise ValueError(f"--at takes name=number; got {at!r}. Such as --at class=0.")
+    return {name.strip(): int(number)}
+
+
 def _choose_method(sites: Mapping[str, Any]) -> tuple[str, str]:
     if any(site.latent and site.annotator_axis is not None for site in sites.values()):
         return "nuts", " (chosen because annotators have effects of their own)"
+    if any(site.turns for site in sites.values()):
+        return "nuts", " (chosen because the model has directions that may turn)"
     return "laplace", " (chosen because no effects differ by annotator)"
 
 

@@ -26,6 +26,9 @@ class Columns:
         shown: Columns of what was shown, in order: left,right.
         outcome: Column of answers.
         outcomes: What the answers' labels mean: A=left,B=right,both=tie.
+        levels: Labels of strength, from the first by far to the second by far.
+        ranks: Columns of ranks, 1 the best, one for each of shown.
+        ranking: Columns of what was shown, the best first.
         winner: Column of the chosen.
         loser: Column of the other.
         choice_id: Long tables: which rows are one choice.
@@ -34,16 +37,23 @@ class Columns:
         available: Long tables: 0 for what was not on offer.
         attributes: What describes the things shown: price,time.
         annotator: Column of who answered.
+        annotators: File with a row for each annotator.
+        annotator_id: Its column of names.
+        annotator_columns: Its columns that describe the annotators.
         count: Column of how many answers a row stands for.
         presentation: Whether the order shown is recorded or lost.
         items: File with a row for each item.
         item_id: Its column of names.
         features: Its columns that describe the items.
+        item_columns: Its other columns that models ask for: log_reference,length.
     """
 
     shown: Listed = None
     outcome: str | None = None
     outcomes: Listed = None
+    levels: Listed = None
+    ranks: Listed = None
+    ranking: Listed = None
     winner: str | None = None
     loser: str | None = None
     choice_id: Listed = None
@@ -52,11 +62,15 @@ class Columns:
     available: Listed = None
     attributes: Listed = None
     annotator: str | None = None
+    annotators: Path | None = None
+    annotator_id: str | None = None
+    annotator_columns: Listed = None
     count: str | None = None
     presentation: Literal["recorded", "lost"] | None = None
     items: Path | None = None
     item_id: str | None = None
     features: Listed = None
+    item_columns: Listed = None
 
 
 def read(data: Path, columns: Columns | None) -> Comparisons:
@@ -64,7 +78,7 @@ def read(data: Path, columns: Columns | None) -> Comparisons:
     from bayespref import read_table
 
     given = _keywords(columns or Columns())
-    if not {"shown", "winner", "loser", "choice_id"} & set(given):
+    if not {"shown", "winner", "loser", "ranking", "choice_id"} & set(given):
         guess = _guess(data)
         tell(f"reading {data.name} as {_options_text({**guess, **given})} (guessed from the column names)")
         given = {**guess, **given}
@@ -94,7 +108,18 @@ def _pair_text(value: Mapping | Sequence) -> list[str]:
 def _keywords(columns: Columns) -> dict[str, Any]:
     """Keywords of `read_table` from the options given."""
     given = {name: value for name, value in vars(columns).items() if value is not None}
-    for name in ("shown", "choice_id", "available", "attributes", "features"):
+    for name in (
+        "shown",
+        "levels",
+        "ranks",
+        "ranking",
+        "choice_id",
+        "available",
+        "attributes",
+        "features",
+        "item_columns",
+        "annotator_columns",
+    ):
         if name in given:
             given[name] = _split(given[name])
     for name in ("choice_id", "available"):

@@ -39,12 +39,16 @@ class Design(NamedTuple):
         feature_mean: (d,) mean of the features over everything shown, or None without features.
         feature_scale: (d,) their standard deviation within a comparison, the spread choices can see (1
             where a feature never differs, which only data to predict or to simulate may have).
+        column_mean, column_scale: name -> mean and standard deviation over annotators of their one-number
+            columns, or None without any.
     """
 
     item_answers: Array
     annotator_answers: Array | None = None
     feature_mean: Array | None = None
     feature_scale: Array | None = None
+    column_mean: dict[str, Array] | None = None
+    column_scale: dict[str, Array] | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -118,7 +122,8 @@ class Comparisons:
 
     Attributes:
         shown: (n, k) item indices in presentation order; column 0 was shown first, -1 is nothing shown.
-        outcome: (n,) chosen column; k is a tie, k + 1 none of them; None means: simulate.
+        outcome: by `response`: (n,) the chosen column, k a tie, k + 1 none of them; (n,) the level; (n, k)
+            the rank of every column. None means: simulate.
         count: (n,) how many identical answers the row stands for.
         weight: (n,) factor on the row's log-likelihood: 1 but for minibatches, left-out rows, exact limits.
         annotator: (n,) annotator index, or None.
@@ -126,7 +131,9 @@ class Comparisons:
         row_columns: name -> (n,) column of the comparison (time, prompt, strength).
         shown_columns: name -> (n, k, ...) column of what was shown (a price shown with a brand).
         design: answers per item and annotator and spread of the features, from the full data.
-        response: kind of outcome; "choice".
+        response: kind of outcome: "choice"; "graded", how strongly the first is preferred, level 0 by far;
+            "ranking", 0 the best, -1 unranked.
+        levels: number of levels of graded answers, else 0.
         presentation: "recorded", or "lost" when the order of sides is not that of the screen.
         has_ties, has_none: whether any outcome is a tie, or none of them.
         ragged: whether sets differ in size.
@@ -149,6 +156,7 @@ class Comparisons:
     shown_columns: dict[str, Array]
     design: Design
     response: str = "choice"
+    levels: int = 0
     presentation: str = "recorded"
     has_ties: bool = False
     has_none: bool = False
@@ -170,6 +178,8 @@ class Comparisons:
         shown_columns: Mapping[str, np.ndarray] | None = None,
         feature_names: Sequence[str] = (),
         presentation: str = "recorded",
+        response: str = "choice",
+        levels: int | None = None,
         merge: bool = True,
         keep_rows: bool = False,
     ) -> Comparisons:
@@ -177,7 +187,8 @@ class Comparisons:
 
         Args:
             shown: (n, k) integer item indices, -1 where nothing was shown.
-            outcome: (n,) integer outcomes (column, k = tie, k + 1 = none), or None to simulate.
+            outcome: integers as `response` has it: (n,) columns (k = tie, k + 1 = none), (n,) levels from 0,
+                the first shown by far, or (n, k) ranks from 0, the best (-1 = unranked). None to simulate.
             items: the item table, labels, or a number of items; None takes the largest index shown.
             annotator: (n,) integer annotator indices.
             annotators: the annotator table, labels, or a number of annotators.
@@ -186,6 +197,8 @@ class Comparisons:
             shown_columns: name -> (n, k, ...) numbers of what was shown; `features` is (n, k, d).
             feature_names: names of the d features in `shown_columns["features"]`.
             presentation: "recorded", or "lost": sides are then shuffled with a fixed seed.
+            response: "choice", "graded" or "ranking".
+            levels: number of levels of graded answers.
             merge: merge identical rows into counts.
             keep_rows: remember which input rows each row stands for.
 
@@ -205,6 +218,8 @@ class Comparisons:
             shown_columns=dict(shown_columns or {}),
             feature_names=tuple(feature_names),
             presentation=presentation,
+            response=response,
+            levels=levels,
             merge=merge,
             keep_rows=keep_rows,
         )
@@ -369,6 +384,6 @@ jax.tree_util.register_dataclass(
         *("shown", "outcome", "count", "weight", "annotator", "items", "annotators"),
         *("row_columns", "shown_columns", "design"),
     ),
-    meta_fields=("response", "presentation", "has_ties", "has_none", "ragged", "feature_names"),
+    meta_fields=("response", "levels", "presentation", "has_ties", "has_none", "ragged", "feature_names"),
     drop_fields=("source_rows",),
 )

@@ -31,7 +31,19 @@ def with_design(data: Comparisons, *, fitted: bool = True) -> Comparisons:
             )
         scale[flat] = 1.0
     float32 = [None if x is None else jnp.asarray(x, jnp.float32) for x in (annotator_answers, mean, scale)]
-    return data.replace(design=Design(jnp.asarray(item_answers, jnp.float32), *float32))
+    mean_of, scale_of = _annotator_columns(data)
+    answers = jnp.asarray(item_answers, jnp.float32)
+    return data.replace(design=Design(answers, *float32, column_mean=mean_of, column_scale=scale_of))
+
+
+def _annotator_columns(data: Comparisons) -> tuple[dict | None, dict | None]:
+    """Mean and standard deviation over annotators of their one-number columns; constant ones have unit 1."""
+    table = {} if data.annotators is None else data.annotators.columns
+    values = {name: np.asarray(x, np.float64) for name, x in table.items() if np.ndim(x) == 1}
+    if not values:
+        return None, None
+    mean = {name: jnp.asarray(x.mean(), jnp.float32) for name, x in values.items()}
+    return mean, {name: jnp.asarray(x.std() or 1.0, jnp.float32) for name, x in values.items()}
 
 
 def _features64(data: Comparisons) -> np.ndarray:

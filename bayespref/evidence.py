@@ -14,6 +14,7 @@ from scipy.special import logsumexp
 from bayespref.comparisons import Comparisons
 from bayespref.inference.fit import check_same_model, data_of, latent_of
 from bayespref.inference.program import Model, Values
+from bayespref.inference.relabel import log_numberings
 from bayespref.losses import refuse_loss
 
 ITERATIONS = 1000
@@ -24,7 +25,7 @@ def log_evidence(key: Array, model: Model, fit: xr.DataTree) -> tuple[float, flo
 
     A normal distribution fitted to half of the unconstrained posterior draws is bridged to the other half.
     Evidence depends on the priors as no other figure does: compare fits by `loo` unless the priors are
-    meant literally.
+    meant literally. Draws of K exchangeable classes show one of K! equal modes; the others are counted in.
 
     Args:
         key: a `jax.random.key`.
@@ -62,7 +63,7 @@ def log_evidence(key: Array, model: Model, fit: xr.DataTree) -> tuple[float, flo
             break
         value = updated
     error = np.sqrt((_relative_variance(upper) + _relative_variance(lower)) / len(held))
-    return float(value + centre), float(error)
+    return float(value + centre + log_numberings(model, comparisons)), float(error)
 
 
 def _relative_variance(log_values: np.ndarray) -> float:

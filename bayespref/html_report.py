@@ -110,7 +110,7 @@ def _check(fits: Fits) -> None:
 def _rankable(fit: xr.DataTree) -> bool:
     """Whether items are things with names, not attribute vectors, and have worths."""
     posterior = fit["posterior"]
-    worths = "log_density" in posterior and "item" in posterior["log_density"].dims
+    worths = "log_density" in posterior and posterior["log_density"].dims == ("chain", "draw", "item")
     return worths and "item_features" not in fit["constant_data"] and posterior.sizes["item"] <= RANKED
 
 

@@ -27,7 +27,7 @@ REASON = (
 
 
 class Loss(Choice):
-    """A loss of answers to pairs; `log_prob` is -loss / temperature, no log-probability."""
+    """A loss of answers to pairs; `answer_log_prob` is -loss / temperature, no log-probability."""
 
     pytree_data_fields = ("score", "temperature")
 
@@ -47,7 +47,7 @@ class Loss(Choice):
         raise NotImplementedError
 
     @override
-    def log_prob(self, value: Array) -> Array:
+    def answer_log_prob(self, value: Array, available: Array | None = None) -> Array:
         difference = self.score[..., 0] - self.score[..., 1]
         return -self.losses(jnp.where(value == 0, difference, -difference)) / self.temperature
 
@@ -56,7 +56,7 @@ class Loss(Choice):
         raise refuse_name(type(self).__name__.lower(), "probabilities of answers")
 
     @override
-    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
+    def draw(self, key: Array, available: Array | None = None, sample_shape: tuple[int, ...] = ()) -> Array:
         raise refuse_name(type(self).__name__.lower(), "simulated answers")
 
 

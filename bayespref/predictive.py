@@ -12,10 +12,12 @@ import xarray as xr
 from jax import Array
 from numpyro import handlers
 
+from bayespref.answers import as_deep
 from bayespref.comparisons import Annotators, Comparisons, Items, refuse
 from bayespref.design import with_design
 from bayespref.inference.fit import check_same_model, data_of, latent_of
-from bayespref.inference.program import Model, Site, Values, run, sites_of
+from bayespref.inference.program import Model, Site, Values, response_of, run, sites_of
+from bayespref.populations import LatentClasses
 
 CHUNK = 64
 
@@ -26,6 +28,7 @@ def simulate(
     """Draw answers from a model: y ~ p(answers | parameters), parameters from the prior unless given.
 
     Counted rows are repeated first, so that every answer is drawn on its own, and counted again after.
+    Rankings rank as many things as those they replace, or everything.
 
     Args:
         key: a `jax.random.key`.
@@ -43,9 +46,9 @@ def simulate(
         >>> simulate(jax.random.key(0), bradley_terry, answers, parameters={"log_density": worths})
         ... # doctest: +SKIP
     """
-    blank = comparisons.replace(outcome=None, has_ties=False, has_none=False, source_rows=None)
     counted = comparisons.answers > len(comparisons)
-    blank = blank.expanded() if counted else blank
+    before = comparisons.expanded() if counted else comparisons
+    blank = before.replace(outcome=None, has_ties=False, has_none=False, source_rows=None)
     sites, given = sites_of(model, blank), dict(parameters or {})
     if unknown := sorted(set(given) - set(sites)):
         raise refuse(f"parameters are sites of the model, {sorted(sites)}", f"{unknown}")
@@ -58,12 +61,15 @@ def simulate(
     def draw(blank: Comparisons, values: Values, key: Array) -> Array:
         return run(model, blank, values, key)["outcome"]["value"]
 
-    outcome = draw(blank, values, key)
-    host = np.asarray(outcome)
+    response, levels = response_of(model, blank)
+    outcome = np.asarray(draw(blank, values, key))
+    outcome = as_deep(outcome, before) if response == "ranking" else outcome
     drawn = blank.replace(
-        outcome=outcome,
-        has_ties=bool((host == blank.k).any()),
-        has_none=bool((host == blank.k + 1).any()),
+        outcome=jnp.asarray(outcome),
+        response=response,
+        levels=levels,
+        has_ties=response == "choice" and bool((outcome == blank.k).any()),
+        has_none=response == "choice" and bool((outcome == blank.k + 1).any()),
     )
     return drawn.counted() if counted else drawn
 
@@ -86,7 +92,8 @@ def predict(
 
     Returns:
         A dataset over (comparison, outcome): `probability`, and `lower` and `upper`, the interval of
-        p(outcome | parameters).
+        p(outcome | parameters). Outcomes are columns, "tie" and "none"; levels; or, of rankings, the column
+        ranked first.
 
     Raises:
         ValueError: for items the fit never saw, unless the reward is a function of columns that are there.
@@ -99,7 +106,8 @@ def predict(
     draws = _outcome_probabilities(key, model, fit, aligned)
     tail = (1 - prob) / 2
     lower, upper = np.quantile(draws, [tail, 1 - tail], axis=0)
-    names = [f"{index}" for index in range(aligned.k)] + ["tie", "none"][: draws.shape[-1] - aligned.k]
+    plain = draws.shape[-1] if response_of(model, aligned)[0] == "graded" else aligned.k
+    names = [f"{index}" for index in range(plain)] + ["tie", "none"][: draws.shape[-1] - plain]
     dims = ("comparison", "outcome")
     return xr.Dataset(
         {"probability": (dims, draws.mean(0)), "lower": (dims, lower), "upper": (dims, upper)},
@@ -115,15 +123,25 @@ def _outcome_probabilities(key: Array, model: Model, fit: xr.DataTree, aligned: 
     keys = jax.random.split(key, len(next(iter(latent.values()))))
 
     @jax.jit
-    def compute(aligned: Comparisons, latent: Values, keys: Array) -> Array:
+    def compute(known: Comparisons, aligned: Comparisons, latent: Values, keys: Array) -> Array:
         def one(draw: tuple[Values, Array]) -> Array:
             values, key = draw
             extended = with_new_annotators(model, sites, values, key)
-            return jnp.exp(handlers.trace(extended).get_trace(aligned)["outcome"]["fn"].outcome_log_probs())
+            answers = handlers.trace(extended).get_trace(aligned)["outcome"]["fn"]
+            return jnp.exp(_informed(model, known, values, answers).outcome_log_probs())
 
         return jax.lax.map(one, (latent, keys), batch_size=CHUNK)
 
-    return np.asarray(compute(aligned, latent, keys))
+    return np.asarray(compute(data_of(fit), aligned, latent, keys))
+
+
+def _informed(model: Model, known: Comparisons, values: Values, answers):
+    """Latent classes of annotators who have answered are known from that; other distributions stay."""
+    if not isinstance(answers, LatentClasses):
+        return answers
+    belongs = run(model, known, values)["outcome"]["fn"].membership(known.outcome)
+    weight = jnp.broadcast_to(answers.log_weight, (answers.annotators, belongs.shape[-1]))
+    return answers.given(weight.at[: len(belongs)].set(belongs))
 
 
 def with_new_annotators(model: Model, sites: dict[str, Site], values: Values, key: Array) -> Model:
@@ -154,6 +172,8 @@ def _aligned(model: Model, fit: xr.DataTree, new: Comparisons) -> Comparisons:
         shown=jnp.asarray(np.where(shown < 0, -1, place[shown]), jnp.int32),
         items=items,
         outcome=None,
+        response=known.response,
+        levels=known.levels,
         has_ties=False,
         has_none=False,
         source_rows=None,
@@ -296,19 +316,27 @@ def posterior_predictive(
         latent = {name: value for name, value in latent.items() if sites[name].annotator_axis is None}
 
     @jax.jit
-    def replicate(expanded: Comparisons, latent: Values, keys: Array) -> Array:
+    def replicate(known: Comparisons, blank: Comparisons, latent: Values, keys: Array) -> Array:
         def one(draw: tuple[Values, Array]) -> Array:
             values, key = draw
-            return run(model, expanded, values, key)["outcome"]["value"]
+            own, again = jax.random.split(key)
+            answers = run(model, blank, values, own)["outcome"]["fn"]
+            if annotators == "known":
+                answers = _informed(model, known, values, answers)
+            return answers.sample(again)
 
         return jax.lax.map(one, (latent, keys), batch_size=CHUNK)
 
     blank = expanded.replace(outcome=None, has_ties=False, has_none=False)
-    replicated = np.asarray(replicate(blank, latent, jax.random.split(draw_key, total)))
+    keys = jax.random.split(draw_key, total)
+    replicated = np.asarray(replicate(data_of(fit), blank, latent, keys))
+    if expanded.response == "ranking":
+        replicated = as_deep(replicated, expanded)
+    dims = ("chain", "draw", "answer", "position")[: replicated.ndim + 1]
     tree = xr.DataTree.from_dict(
         {
-            "posterior_predictive": xr.Dataset({"outcome": (("chain", "draw", "answer"), replicated[None])}),
-            "observed_data": xr.Dataset({"outcome": ("answer", np.asarray(expanded.outcome))}),
+            "posterior_predictive": xr.Dataset({"outcome": (dims, replicated[None])}),
+            "observed_data": xr.Dataset({"outcome": (dims[2:], np.asarray(expanded.outcome))}),
         }
     )
     tree.attrs.update(answers=len(expanded), of_answers=total_answers)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import xarray as xr
 from jax import Array
 
 from bayespref.comparisons import refuse
+from bayespref.inference.fit import data_of
 from bayespref.inference.program import Model
 from bayespref.predictive import pairs_of, predict
 
@@ -16,15 +19,31 @@ ELO_ORIGIN = 1000.0
 MAX_MATRIX = 500
 
 
-def worths(fit: xr.DataTree, *, name: str = "log_density") -> xr.DataArray:
-    """(sample, item) log-densities of a fit, chains joined; raises a ValueError where it has none."""
+def worths(
+    fit: xr.DataTree, *, name: str = "log_density", at: Mapping[str, int] | None = None
+) -> xr.DataArray:
+    """(sample, item) log-densities of a fit, chains joined; raises a ValueError where it has none.
+
+    `at` picks one of several, {"class": 0} say.
+    """
     if name not in fit["posterior"] or "item" not in fit["posterior"][name].dims:
         raise refuse(
             f"a ranking needs worths by item, site {name!r}",
             f"a fit of {fit.attrs.get('model')!r} with {sorted(map(str, fit['posterior'].data_vars))}",
             remedy="Rank a fit whose reward is over items.",
         )
-    return fit["posterior"][name].stack(sample=("chain", "draw")).transpose("sample", "item")
+    draws = fit["posterior"][name]
+    several = [str(dim) for dim in draws.dims if dim not in ("chain", "draw", "item")]
+    if set(at or {}) != set(several):
+        raise refuse(
+            f"a ranking is of one worth for each item, and {name!r} has one for each {' and '.join(several)}"
+            if several
+            else f"{name!r} has one worth for each item",
+            f"at={dict(at or {})}",
+            remedy=f"Rank one of them: at={{{several[0]!r}: 0}}." if several else "Leave at out.",
+        )
+    draws = draws.isel(at) if at else draws
+    return draws.stack(sample=("chain", "draw")).transpose("sample", "item")
 
 
 def ranking(
@@ -35,6 +54,7 @@ def ranking(
     prob: float = 0.89,
     separation: float = 0.95,
     name: str = "log_density",
+    at: Mapping[str, int] | None = None,
 ) -> pd.DataFrame:
     """Rank items by worth, with what the joint posterior says of each place.
 
@@ -46,6 +66,7 @@ def ranking(
         prob: probability of the equal-tailed intervals.
         separation: items share a rank unless one is better with at least this posterior probability.
         name: the log-density site.
+        at: which of several rankings a fit has: {"class": 0}, the largest class.
 
     Returns:
         A data frame by item, best first: `rank` (1 + number of items better with probability >=
@@ -58,7 +79,7 @@ def ranking(
     Example:
         >>> ranking(fit, scale="elo")  # doctest: +SKIP
     """
-    draws = worths(fit, name=name)
+    draws = worths(fit, name=name, at=at)
     labels, values = draws["item"].values, draws.values.astype(np.float64)
     if scale not in ("log-odds", "elo"):
         raise refuse("a scale is 'log-odds' or 'elo'", repr(scale))
@@ -105,7 +126,9 @@ def _better(values: np.ndarray) -> np.ndarray:
     return np.stack([(values[:, [index]] > values).mean(0) for index in range(values.shape[1])])
 
 
-def superiority(fit: xr.DataTree, *, name: str = "log_density") -> xr.DataArray:
+def superiority(
+    fit: xr.DataTree, *, name: str = "log_density", at: Mapping[str, int] | None = None
+) -> xr.DataArray:
     """(item, item_other) posterior probability that A is better than B: P(r_A > r_B | answers).
 
     Not the probability that A wins the next answer: that is `win_probability`.
@@ -113,6 +136,7 @@ def superiority(fit: xr.DataTree, *, name: str = "log_density") -> xr.DataArray:
     Args:
         fit: a fit whose reward is over items.
         name: the log-density site.
+        at: which of several a fit has: {"class": 0}.
 
     Raises:
         ValueError: for a fit without worths, or more than 500 items.
@@ -120,7 +144,7 @@ def superiority(fit: xr.DataTree, *, name: str = "log_density") -> xr.DataArray:
     Example:
         >>> superiority(fit).sel(item="a", item_other="b")  # doctest: +SKIP
     """
-    draws = worths(fit, name=name)
+    draws = worths(fit, name=name, at=at)
     labels = draws["item"].values
     _check_size(len(labels))
     better = _better(draws.values)
@@ -137,7 +161,8 @@ def win_probability(key: Array, model: Model, fit: xr.DataTree) -> xr.Dataset:
     """(item, item_other) predictive probability that A wins the next answer against B.
 
     Averaged over the posterior, over both orders of presentation, and over new annotators where they
-    differ. Not the probability that A is better: that is `superiority`.
+    differ. Of graded answers, any level on A's side is a win, and the middle level a tie. Not the
+    probability that A is better: that is `superiority`.
 
     Args:
         key: a `jax.random.key`.
@@ -157,6 +182,9 @@ def win_probability(key: Array, model: Model, fit: xr.DataTree) -> xr.Dataset:
     pairs = pairs_of(fit)
     m, labels = pairs.items.size, pairs.items.labels
     predicted = predict(key, model, fit, pairs)["probability"].values
+    if (levels := data_of(fit).levels) > 0:
+        sides = predicted[:, : levels // 2].sum(1), predicted[:, (levels + 1) // 2 :].sum(1)
+        predicted = np.stack([*sides, *([predicted[:, levels // 2]] if levels % 2 else [])], 1)
     assert labels is not None  # predict refuses items without labels
     first, second = np.asarray(pairs.shown).T
     chosen = np.full((2, m, m), np.nan)

@@ -69,8 +69,9 @@ def merge(data: Comparisons) -> Comparisons:
 def _row_codes(data: Comparisons) -> np.ndarray:
     """One integer for each row, equal exactly where everything but the count is."""
     columns = [*np.asarray(data.shown).T + 1]
-    columns += [np.asarray(x) for x in (data.outcome, data.annotator) if x is not None]
-    for value in (data.weight, *data.row_columns.values(), *data.shown_columns.values()):
+    columns += [] if data.annotator is None else [np.asarray(data.annotator)]
+    outcome = () if data.outcome is None else (data.outcome,)
+    for value in (*outcome, data.weight, *data.row_columns.values(), *data.shown_columns.values()):
         columns += [*np.asarray(value).reshape(len(data), -1).T]
     code, radix = np.zeros(len(data), np.int64), 1
     for column in columns:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from bayespref import answers
 from bayespref.comparisons import Annotators, Comparisons, Design, Items, refuse
 from bayespref.design import with_design
 
@@ -29,6 +30,8 @@ def checked_arrays(
     presentation: str,
     merge: bool,
     keep_rows: bool,
+    response: str,
+    levels: int | None,
 ) -> Comparisons:
     """Check everything, then build the `Comparisons` (see `Comparisons.from_arrays`)."""
     if presentation not in ("recorded", "lost"):
@@ -36,8 +39,7 @@ def checked_arrays(
     shown = _checked_shown(shown)
     n, k = shown.shape
     item_table = _item_table(items, shown)
-    if outcome is not None:
-        outcome = _checked_outcome(outcome, shown)
+    outcome, levels = answers.checked(outcome, shown, response, levels)
     annotator_table = None
     if annotator is None and annotators is not None:
         raise refuse("a table of annotators comes with who gave each answer", "annotators without annotator")
@@ -48,7 +50,10 @@ def checked_arrays(
     shown_columns = {name: _checked_shown_column(name, value, shown) for name, value in shown_columns.items()}
     feature_names = _checked_features(shown_columns, item_table, feature_names)
     if presentation == "lost":
-        shown, outcome, shown_columns = _shuffled(shown, outcome, shown_columns)
+        order = np.argsort(np.random.default_rng(SHUFFLE_SEED).random((n, k)), axis=1)
+        outcome = None if outcome is None else answers.reordered(outcome, order, response, levels)
+        shown, shown_columns = _shuffled(shown, order, shown_columns)
+    chosen = outcome if response == "choice" else None
     data = Comparisons(
         shown=jnp.asarray(shown, jnp.int32),
         outcome=None if outcome is None else jnp.asarray(outcome, jnp.int32),
@@ -61,8 +66,10 @@ def checked_arrays(
         shown_columns={name: jnp.asarray(value, jnp.float32) for name, value in shown_columns.items()},
         design=Design(jnp.zeros(item_table.size)),
         presentation=presentation,
-        has_ties=outcome is not None and bool((outcome == k).any()),
-        has_none=outcome is not None and bool((outcome == k + 1).any()),
+        response=response,
+        levels=levels,
+        has_ties=chosen is not None and bool((chosen == k).any()),
+        has_none=chosen is not None and bool((chosen == k + 1).any()),
         ragged=bool((shown < 0).any()),
         feature_names=feature_names,
         source_rows=tuple(np.arange(n)[:, None]) if keep_rows else None,
@@ -157,27 +164,6 @@ def unique(what: str, labels) -> None:
         raise refuse(
             f"{what} are unique", f"{str(twice[0])!r} more than once", remedy="Rename or merge them."
         )
-
-
-def _checked_outcome(outcome, shown: np.ndarray) -> np.ndarray:
-    outcome = _of_length("outcome", outcome, len(shown))
-    if not np.issubdtype(outcome.dtype, np.integer):
-        raise refuse(
-            "outcomes are integers: the chosen column, k for a tie, k + 1 for none of them",
-            f"dtype {outcome.dtype}",
-            remedy="With words or other codes, read the table with outcomes={label: column}.",
-        )
-    k = shown.shape[1]
-    if (bad := np.flatnonzero((outcome < 0) | (outcome > k + 1))).size:
-        raise refuse(
-            f"outcomes lie between 0 and {k + 1} (k = {k} is a tie, {k + 1} none of them)",
-            f"outcome {outcome[bad[0]]}",
-            rows=bad,
-        )
-    chosen = np.take_along_axis(shown, np.minimum(outcome, k - 1)[:, None], 1)[:, 0]
-    if (bad := np.flatnonzero((chosen < 0) & (outcome < k))).size:
-        raise refuse("what is chosen was shown", "a choice of an empty column", rows=bad)
-    return outcome
 
 
 def _checked_annotator(annotator, annotators, n: int) -> tuple[np.ndarray, Annotators]:
@@ -281,16 +267,10 @@ def finite(what: str, value: np.ndarray) -> np.ndarray:
     return value
 
 
-def _shuffled(shown: np.ndarray, outcome, shown_columns: dict):
-    """Shuffle the sides with a fixed seed: a file that lists the chosen first has lost their order."""
-    n, k = shown.shape
-    order = np.argsort(np.random.default_rng(SHUFFLE_SEED).random((n, k)), axis=1)
-    if outcome is not None:
-        place = np.argsort(order, axis=1)
-        moved = np.take_along_axis(place, np.minimum(outcome, k - 1)[:, None], 1)[:, 0]
-        outcome = np.where(outcome < k, moved, outcome)
+def _shuffled(shown: np.ndarray, order: np.ndarray, shown_columns: dict):
+    """Shuffle the sides: a file that lists the chosen first has lost their order."""
     columns = {
         name: np.take_along_axis(value, order.reshape(order.shape + (1,) * (value.ndim - 2)), 1)
         for name, value in shown_columns.items()
     }
-    return np.take_along_axis(shown, order, 1), outcome, columns
+    return np.take_along_axis(shown, order, 1), columns

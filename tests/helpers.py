@@ -20,25 +20,43 @@ EPS = float(np.finfo(np.float32).eps)
 ITEMS, ANNOTATORS, FEATURES, NAMES = 5, 4, 2, ("size", "price")
 """Sizes that differ from each other, so that the size of a site's axis says what runs along it."""
 
+HALVES = jnp.log(jnp.array([0.3, 0.7]))
+
 CHOICES = {
     "logit of 2": (2, choices.logit),
     "logit of 4": (4, choices.logit),
     "probit": (2, choices.probit),
+    "laplace_noise": (2, choices.laplace_noise),
     "davidson of 2": (2, lambda score: choices.davidson(score, jnp.log(0.9))),
     "davidson of 3": (3, lambda score: choices.davidson(score, jnp.log(0.9))),
+    "rao_kupper": (2, lambda score: choices.rao_kupper(score, jnp.log(1.8))),
+    "graded with a middle": (2, lambda score: choices.graded(score, jnp.array([0.4, 1.1]))),
+    "graded without": (2, lambda score: choices.graded(score, jnp.array([0.4]), middle=False)),
+    "or_none of logit": (3, lambda score: choices.or_none(choices.logit(score), score, 0.3)),
+    "or_none of davidson": (2, lambda score: choices.or_none(choices.davidson(score, 0.2), score, -0.4)),
+    "plackett_luce of 2": (2, choices.plackett_luce),
+    "plackett_luce of 4": (4, choices.plackett_luce),
     "lapse of logit": (4, lambda score: choices.lapse(choices.logit(score), 0.1)),
+    "lapse of davidson": (2, lambda score: choices.lapse(choices.davidson(score, -0.5), 0.2)),
+    "lapse of graded": (2, lambda score: choices.lapse(choices.graded(score, jnp.array([0.8])), 0.1)),
+    "lapse of plackett_luce": (3, lambda score: choices.lapse(choices.plackett_luce(score), 0.1)),
     "mixture of logits": (
         2,
+        lambda score: populations.mixture([choices.logit(score), choices.logit(2 * score)], HALVES),
+    ),
+    "mixture of rankings": (
+        3,
         lambda score: populations.mixture(
-            [choices.logit(score), choices.logit(2 * score)], jnp.log(jnp.array([0.3, 0.7]))
+            [choices.plackett_luce(score), choices.plackett_luce(-score)], HALVES
         ),
     ),
-    "lapse of davidson": (2, lambda score: choices.lapse(choices.davidson(score, -0.5), 0.2)),
 }
 """Every member of `choices`: name -> (how many are shown, scores -> distribution)."""
 
 
-def answers(*, features=None, annotators=True, ties=False, rows=60, k=2, seed=0, **options) -> Comparisons:
+def answers(
+    *, features=None, annotators=True, ties=False, rows=60, k=2, seed=0, outcomes=None, **options
+) -> Comparisons:
     """Random answers about 5 items by 4 annotators; 2 features of the "items", or of what was "shown"."""
     rng = np.random.default_rng(seed)
     shown = np.stack([rng.permutation(ITEMS)[:k] for _ in range(rows)])
@@ -51,12 +69,11 @@ def answers(*, features=None, annotators=True, ties=False, rows=60, k=2, seed=0,
         )
     elif features == "shown":
         columns = {"features": rng.normal(size=(rows, k, FEATURES)) * [1, 10] + [0, 3]}
-    keywords = (
-        {"annotator": rng.integers(ANNOTATORS, size=rows), "annotators": list("wzyx")} if annotators else {}
-    )
+    people = list("wzyx") if annotators is True else annotators
+    keywords = {"annotator": rng.integers(ANNOTATORS, size=rows), "annotators": people} if annotators else {}
     return Comparisons.from_arrays(
         shown,
-        rng.integers(k + ties, size=rows),
+        rng.integers(k + ties, size=rows) if outcomes is None else outcomes,
         items=table,
         shown_columns=columns,
         feature_names=NAMES if features == "shown" else (),

@@ -66,6 +66,30 @@ PUDDING_FIT = {
 }
 LOG_TIE = (-0.2919, 0.0825)
 
+# Kousgaard (1984), sound fields heard through a flute: first preferred - ties - second preferred, by pairs of
+# fields in the order of FIELDS, each against those after it.
+FIELDS = ("111", "110", "101", "100", "011", "010", "001", "000")
+FLUTE = {
+    "111": "1-1-3 0-1-4 0-1-4 2-2-1 3-1-1 5-0-0 5-0-0",
+    "110": "3-0-2 1-2-2 2-1-2 2-1-2 4-1-0 3-1-1",
+    "101": "3-0-2 2-0-3 3-0-2 3-2-0 3-1-1",
+    "100": "1-0-4 1-1-3 5-0-0 4-0-1",
+    "011": "2-0-3 4-1-0 1-2-2",
+    "010": "5-0-0 4-1-0",
+    "001": "2-2-1",
+}
+# His table 3, maximum likelihood with Davidson's ties: half the log-worths, centred.
+FLUTE_FIT = {
+    "000": -0.581,
+    "001": -1.039,
+    "010": 0.347,
+    "011": 0.205,
+    "100": 0.276,
+    "101": 0.347,
+    "110": 0.311,
+    "111": 0.135,
+}
+
 
 def counted(rows: list[tuple[int, int, int, int]], items) -> Comparisons:
     """Comparisons from (first, second, outcome, count) rows; rows that count nothing are left out."""
@@ -90,6 +114,16 @@ def baseball() -> Comparisons:
             pair = TEAMS.index(home), TEAMS.index(visitor)
             rows += [(*pair, 0, wins), (*pair, 1, losses)]
     return counted(rows, TEAMS)
+
+
+def flute() -> Comparisons:
+    rows = []
+    for first, results in FLUTE.items():
+        place = FIELDS.index(first)
+        for second, result in enumerate(results.split(), place + 1):
+            wins, ties, losses = map(int, result.split("-"))
+            rows += [(place, second, outcome, n) for outcome, n in ((0, wins), (1, losses), (2, ties))]
+    return counted(rows, FIELDS)
 
 
 def pudding() -> Comparisons:

@@ -18,7 +18,7 @@ GALLERY = sorted((ROOT / "models").glob("*.py"))
 ANYWHERE = {"cli", "cli_columns", "cli_output", "html_report", "gallery", "wording", "report", "train"}
 """The edge of the package, which sees everything."""
 LAYERS = {
-    "comparisons validation subsetting design points": {
+    "comparisons answers validation subsetting design points": {
         "inference",
         "elpd",
         "evidence",
@@ -31,7 +31,7 @@ LAYERS = {
     },
     "io": {"inference", "elpd", "evidence", "predictive", "ranks", "plots", "diagnostics"},
     "inference": {"elpd", "evidence", "predictive", "ranks", "plots", "diagnostics"},
-    "elpd evidence predictive ranks": {"plots", "diagnostics"},
+    "belonging calibration elpd options evidence predictive ranks": {"plots", "diagnostics"},
     "diagnostics": {"plots"},
 }
 """Modules -> what they must not import."""

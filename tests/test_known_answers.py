@@ -10,12 +10,14 @@ import pytest
 from known import (
     BASEBALL_FIT,
     CITATIONS_FIT,
+    FLUTE_FIT,
     HOME,
     LOG_TIE,
     PUDDING_FIT,
     baseball,
     citations,
     counted,
+    flute,
     pudding,
 )
 from scipy.special import betaln
@@ -140,3 +142,13 @@ def test_pudding_ties_are_the_published_fit():
         assert worths[item][1] == pytest.approx(error, rel=0.03)
     assert float(fit["mode"]["log_tie"]) == pytest.approx(LOG_TIE[0], abs=1e-3)
     assert float(fit["posterior"]["log_tie"].std()) == pytest.approx(LOG_TIE[1], rel=0.03)
+
+
+def test_the_flute_is_the_published_fit():
+    """Kousgaard's sound fields: the mode is twice his table 3, which has three digits."""
+    wide = functools.partial(davidson, scale=100.0, tie_spread=100.0)
+    fit = bp.laplace(KEY, wide, flute(), draws=100, proposals=200)
+    mode = fit["mode"]["log_density"]
+    worths = dict(zip(mode["item"].values, (mode - mode.mean()).values, strict=True))
+    for field, published in FLUTE_FIT.items():
+        assert worths[field] == pytest.approx(2 * published, abs=2e-3)

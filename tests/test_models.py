@@ -55,10 +55,23 @@ OF_POINTS = {
 }
 
 
+PEOPLE = bp.Annotators(
+    {"age": jnp.array([20.0, 35.0, 50.0, 61.0]), "trained": jnp.array([0.0, 1, 1, 0])}, ANNOTATORS
+)
+RNG = np.random.default_rng(4)
+OTHERS = {
+    models.density_flow_2d: ON_A_PLANE,
+    models.graded: answers(features="shown", response="graded", levels=5, outcomes=RNG.integers(5, size=60)),
+    models.plackett_luce: answers(
+        features="shown", k=3, response="ranking", outcomes=RNG.permuted(np.tile([0, 1, 2], (60, 1)), axis=1)
+    ),
+    models.judges_with_covariates: answers(annotators=PEOPLE, merge=False),
+}
+"""Models that need data of their own."""
+
+
 def data_for(model):
-    if model is models.density_flow_2d:
-        return ON_A_PLANE
-    return ON_A_LINE if model in OF_POINTS else DATA
+    return OTHERS.get(model, ON_A_LINE if model in OF_POINTS else DATA)
 
 
 def model_of(path):
@@ -107,7 +120,8 @@ def test_it_fits_what_it_simulates(model):
     data = data_for(model)
     simulated = bp.simulate(jax.random.key(1), model, without_outcomes(data))
     assert simulated.outcome.shape == data.outcome.shape
-    assert set(np.unique(simulated.outcome)) <= {0, 1, 2}
+    assert simulated.response == data.response and simulated.levels == data.levels
+    assert set(np.unique(simulated.outcome)) <= set(range(max(data.levels, data.k + 2)))
     value, slope = log_joint(model, simulated, one_draw(model, data))
     assert np.isfinite(value)
     for name, part in slope.items():
@@ -127,13 +141,22 @@ def relabelled_annotators(data, values):
     old = np.array([2, 3, 1, 0])
     new = jnp.asarray(np.argsort(old))
     design = data.design._replace(annotator_answers=data.design.annotator_answers[old])
-    return data.replace(annotator=new[data.annotator], design=design), along(values, ANNOTATORS, old)
+    columns = {name: value[old] for name, value in data.annotators.columns.items()}
+    moved = data.replace(
+        annotator=new[data.annotator], design=design, annotators=bp.Annotators(columns, ANNOTATORS)
+    )
+    return moved, along(values, ANNOTATORS, old)
 
 
 def swapped_columns(data, values):
     """Sides swapped: what was second is first, and an advantage of the first is one of the second."""
     columns = {name: value[:, ::-1] for name, value in data.shown_columns.items()}
-    outcome = jnp.where(data.outcome < 2, 1 - data.outcome, data.outcome)
+    if data.response == "ranking":
+        outcome = data.outcome[:, ::-1]
+    elif data.response == "graded":
+        outcome = data.levels - 1 - data.outcome
+    else:
+        outcome = jnp.where(data.outcome < 2, 1 - data.outcome, data.outcome)
     swapped = data.replace(shown=data.shown[:, ::-1], outcome=outcome, shown_columns=columns)
     return swapped, {name: -value if name == "position" else value for name, value in values.items()}
 
@@ -186,9 +209,11 @@ def test_a_constant_added_to_worths_changes_no_answer(model):
     data = data_for(model)
     values = one_draw(model, data)
     worths = [name for name in ("_log_density", "_constant") if name in values]
-    assert len(worths) == 1
+    assert len(worths) == (model is not models.bayesian_reward)
+    if not worths:  # a reward on features has no worths, and no constant
+        return
     (name,) = worths
-    assert abs(float(values[name].sum())) < 16 * EPS  # worths sum to zero, so the constant is not free
+    assert np.abs(values[name].sum(-1)).max() < 16 * EPS  # worths sum to zero, so the constant is not free
     moved = values | {name: values[name] + 2.0}
     probabilities = [np.exp(outcome_log_probs(model, data, at)) for at in (values, moved)]
     np.testing.assert_allclose(*probabilities, atol=64 * EPS)

@@ -158,8 +158,12 @@ REFUSED = {
         r"without ties.*davidson",
     ),
     "ties under a categorical": (lambda c, s: dist.Categorical(logits=s), TIED, r"ties.*bayespref\.choices"),
-    "none under logit": (lambda c, s: choices.logit(s), NONE, r"'none'.*Leave those rows out"),
-    "none under davidson": (lambda c, s: choices.davidson(s, 0.0), NONE, r"'none'.*Leave those rows out"),
+    "none under logit": (lambda c, s: choices.logit(s), NONE, r"'none'.*both_bad.*leave those rows out"),
+    "none under davidson": (
+        lambda c, s: choices.davidson(s, 0.0),
+        NONE,
+        r"'none'.*both_bad.*leave those rows out",
+    ),
     "ragged under a categorical": (
         lambda c, s: dist.Categorical(logits=s),
         RAGGED,

@@ -111,6 +111,49 @@ def make_contraction():
     return xr.Dataset(variables, coords={"x": x})
 
 
+def make_classes(items=5, people=12):
+    rng = np.random.default_rng(0)
+    reward = rng.normal(size=(2, items)) + rng.normal(size=(2, 50, 2, items)) * 0.4
+    log_density = reward - np.log(np.exp(reward).sum(-1, keepdims=True))
+    variables = {
+        "log_density": (("chain", "draw", "class", "item"), log_density),
+        "weight": (("chain", "draw", "class"), rng.dirichlet([6, 4], size=(2, 50))),
+    }
+    coords = {"item": [f"item {index}" for index in range(items)]}
+    return xr.DataTree.from_dict({"posterior": xr.Dataset(variables, coords=coords)})
+
+
+def make_memberships(people=12):
+    rng = np.random.default_rng(1)
+    values = rng.dirichlet([0.3, 0.3, 0.3], size=(2, 10, people))
+    coords = {"annotator": [f"reader {index}" for index in range(people)]}
+    return xr.DataArray(values, dims=("chain", "draw", "annotator", "class"), coords=coords)
+
+
+def make_tastes(people=30, items=6, dimensions=2):
+    """Draws whose axes are turned each time, as a sampler may turn them."""
+    rng = np.random.default_rng(2)
+    u, v = rng.normal(size=(people, dimensions)), rng.normal(size=(dimensions, items))
+    turns = [np.linalg.qr(rng.normal(size=(dimensions, dimensions)))[0] for _ in range(20)]
+    latent = {
+        "_taste": (("chain", "draw", "annotator", "c"), np.stack([u @ turn for turn in turns])[None]),
+        "_taste_items": (("chain", "draw", "c", "item"), np.stack([turn.T @ v for turn in turns])[None]),
+        "_taste_strength": (("chain", "draw", "c"), np.ones((1, 20, dimensions))),
+    }
+    constant = xr.Dataset(coords={"item": [f"item {index}" for index in range(items)]})
+    return xr.DataTree.from_dict({"latent": xr.Dataset(latent), "constant_data": constant})
+
+
+def make_ranks(quantities=8):
+    rng = np.random.default_rng(3)
+    ranks = rng.integers(0, 100, size=(200, quantities))
+    ranks[:, 0] = 30 + ranks[:, 0] * 4 // 10
+    names = [f"quantity {index}" for index in range(quantities)]
+    p = np.linspace(0.001, 0.9, quantities)
+    variables = {"rank": (("simulation", "quantity"), ranks), "p_value": ("quantity", p)}
+    return xr.Dataset(variables, {"quantity": names}, {"draws": 99, "simulations": 200})
+
+
 UNIFORM = np.linspace(0.02, 0.98, 300)
 PICTURES = {
     "forest": lambda **at: plots.forest(make_fit(), **at),
@@ -136,6 +179,12 @@ PICTURES = {
     ),
     "coverage": lambda **at: plots.coverage(make_contraction(), **at),
     "comparison": lambda **at: plots.comparison(make_table(), **at),
+    "classes": lambda **at: plots.classes(make_classes(), **at),
+    "memberships": lambda **at: plots.memberships(make_memberships(), **at),
+    "memberships of 200": lambda **at: plots.memberships(make_memberships(200), **at),
+    "annotator_map": lambda **at: plots.annotator_map(make_tastes(), **at),
+    "annotator_map of one": lambda **at: plots.annotator_map(make_tastes(dimensions=1), **at),
+    "sbc": lambda **at: plots.sbc(make_ranks(), **at),
 }
 
 
@@ -461,3 +510,45 @@ def test_refuses(case):
     with pytest.raises(ValueError, match=match):
         call()
     assert not plt.get_fignums()
+
+
+def test_classes_are_drawn_side_by_side_in_the_order_of_the_largest():
+    fit = make_classes()
+    ax = plots.classes(fit)
+    draws = fit["posterior"]["log_density"].values.reshape(100, 2, 5)
+    mean = (draws - draws.mean(2, keepdims=True)).mean(0)
+    order = np.argsort(-mean[0])
+    lines = [line for line in ax.lines if line.get_marker() == "o"]
+    for line, values in zip(lines, mean, strict=True):
+        np.testing.assert_allclose(line.get_xdata(), values[order])
+    assert [line.get_label()[:8] for line in lines] == ["class 0 ", "class 1 "]
+    with pytest.raises(ValueError, match=r"by class and one more dimension; got 'weight'.*log_density"):
+        plots.classes(fit, name="weight")
+
+
+def test_the_map_does_not_depend_on_how_axes_turned():
+    ax = plots.annotator_map(make_tastes())
+    (dots,) = [x for x in ax.collections if isinstance(x, PathCollection)]
+    rng = np.random.default_rng(2)
+    u, v = rng.normal(size=(30, 2)), rng.normal(size=(2, 6))
+    left, size, _ = np.linalg.svd(u @ v, full_matrices=False)
+    np.testing.assert_allclose(np.abs(dots.get_offsets()), np.abs((left * size)[:, :2]), atol=1e-6)
+    with pytest.raises(ValueError, match=r"populations\.tastes"):
+        plots.annotator_map(make_fit())
+
+
+def test_members_are_sorted_by_class():
+    belongs = make_memberships()
+    ax = plots.memberships(belongs)
+    drawn = np.asarray(ax.images[0].get_array())
+    assert (np.diff(drawn.argmax(1)) >= 0).all()
+    np.testing.assert_allclose(np.sort(drawn.max(1)), np.sort(belongs.mean(("chain", "draw")).values.max(1)))
+
+
+def test_ranks_off_the_band_are_seen():
+    ax = plots.sbc(make_ranks())
+    low, high = band(ax)[1:]
+    curves = [line.get_ydata() for line in ax.lines]
+    assert "quantity 0" in ax.lines[-1].get_label()
+    outside = [((curve < low[: len(curve)]) | (curve > high[: len(curve)])).any() for curve in curves]
+    assert outside[-1] and not any(outside[:-1])

@@ -114,3 +114,114 @@ def test_answers_without_annotators_are_refused():
 def test_a_vector_needs_to_know_its_length():
     with pytest.raises(ValueError, match="labels, or one spread for each element"):
         sites_of(lambda c: effects_model(c, over="taste"), answers())
+
+
+# ---- covariates --------------------------------------------------------------------------------------
+
+AGES = np.array([20.0, 30.0, 50.0, 60.0])
+PEOPLE = bp.Annotators({"age": jnp.asarray(AGES), "trained": jnp.array([0, 1, 1, 0])}, ANNOTATORS)
+OLD_AND_YOUNG = answers(annotators=PEOPLE)
+
+
+def test_effects_follow_covariates():
+    """Given sd near zero, effects are slope . (age - mean age), the slope in the user's unit."""
+
+    def model(comparisons):
+        effects_model(comparisons, spread=0.5, covariates=("age", "trained"))
+
+    data = OLD_AND_YOUNG
+    sites = sites_of(model, data)
+    assert sites["effect_slope"].dims == ("effect_covariate",)
+    assert sites["effect_slope"].coords == {} and sites["_effect_slope"].coords == {
+        "effect_covariate": ("age", "trained")
+    }
+    values = {"effect_sd": jnp.array(1e-6), "_effect_slope": jnp.array([0.4, -0.2]), "_effect": jnp.ones(4)}
+    trace = handlers.trace(handlers.substitute(handlers.seed(model, jax.random.key(0)), data=values))
+    trace = trace.get_trace(data)
+    slope, trained = np.asarray(trace["effect_slope"]["value"]), np.array([0, 1, 1, 0])
+    np.testing.assert_allclose(slope, [0.4 / AGES.std(), -0.2 / 0.5], rtol=1e-5)
+    expected = slope[0] * (AGES - AGES.mean()) + slope[1] * (trained - 0.5)
+    np.testing.assert_allclose(trace["effect"]["value"], expected, atol=1e-4)
+
+
+def test_vectors_of_effects_follow_covariates():
+    def model(comparisons):
+        effects_model(comparisons, spread=jnp.array([1.0, 2.0]), over="taste", covariates=("age",))
+
+    sites = sites_of(model, OLD_AND_YOUNG)
+    assert sites["effect_slope"].shape == (1, 2) and sites["effect_slope"].dims == (
+        "effect_covariate",
+        "taste",
+    )
+    drawn = prior(model, OLD_AND_YOUNG, DRAWS)
+    spread = drawn["_effect_slope"].std(0)
+    np.testing.assert_allclose(spread, [[1.0, 2.0]], rtol=5 / np.sqrt(2 * DRAWS))
+
+
+def test_covariates_keep_their_unit_in_other_data():
+    """Mean and spread are those of the fitted annotators, for a subset of rows and for strangers alike."""
+    z, unit, names = populations.covariates(OLD_AND_YOUNG)
+    assert names == ("age", "trained")
+    np.testing.assert_allclose(z.mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(z.std(0), 1, atol=1e-6)
+    more = bp.Annotators({"age": jnp.array([80.0]), "trained": jnp.array([1])}, 1)
+    strangers = OLD_AND_YOUNG.replace(annotators=more)
+    there, same, _ = populations.covariates(strangers, ["age"])
+    assert float(there[0, 0]) == pytest.approx((80 - AGES.mean()) / AGES.std(), rel=1e-5)
+    assert float(same[0]) == float(unit[0])
+
+
+def test_unknown_covariates_are_refused():
+    with pytest.raises(
+        ValueError, match=r"numeric columns of the annotators, \['age', 'trained'\]; got.*wage"
+    ):
+        populations.covariates(OLD_AND_YOUNG, ["wage"])
+    with pytest.raises(ValueError, match=r"annotator_columns"):
+        populations.covariates(answers())
+
+
+# ---- tastes ------------------------------------------------------------------------------------------
+
+
+def tasting(comparisons, **options):
+    score = populations.tastes("taste", comparisons, **options)
+    bp.observe(comparisons, choices.logit(score))
+
+
+@pytest.mark.parametrize("features", [None, "items", "shown"])
+def test_tastes_are_low_rank(features):
+    """Scores are those of a rank-2 matrix over annotators and items, or annotators and features."""
+    data = answers(features=features)
+    options = {"dimensions": 2, "features": features is not None}
+    sites = sites_of(lambda c: tasting(c, **options), data)
+    assert all(site.turns for site in sites.values() if site.latent)
+    assert sites["_taste"].annotator_axis == 0 and sites["_taste"].shape == (ANNOTATORS, 2)
+    if features == "shown":
+        assert "taste_disagreement" not in sites
+        return
+    drawn = prior(lambda c: tasting(c, **options), data, 2000)
+    # Over annotators, a score has the standard deviation that is documented, whatever the axes are called.
+    assert sites["taste_disagreement"].dims == ("item",)
+    size = np.sqrt((drawn["taste_disagreement"] ** 2).mean(1))
+    np.testing.assert_allclose(size, drawn["taste_strength"], rtol=1e-4)
+
+
+def test_what_annotators_disagree_about():
+    data, size = answers(rows=4), 20_000
+    crowd = data.replace(
+        annotators=bp.Annotators({}, size),
+        annotator=jnp.arange(size),
+        shown=jnp.tile(jnp.array([[0, 3]]), (size, 1)),
+        outcome=None,
+        count=jnp.ones(size, int),
+        weight=jnp.ones(size),
+    )
+    found = []
+
+    def model(comparisons):
+        found.append(populations.tastes("taste", comparisons, dimensions=2))
+
+    trace = handlers.trace(handlers.seed(model, jax.random.key(3))).get_trace(crowd)
+    spread = np.asarray(found[0], np.float64).std(0)
+    expected = np.asarray(trace["taste_disagreement"]["value"])[[0, 3]]
+    np.testing.assert_allclose(spread, expected, rtol=5 / np.sqrt(2 * size))

@@ -158,3 +158,32 @@ def test_matrices_have_a_limit():
     with pytest.raises(ValueError, match=r"at most 500 items; got 501.*bayespref\.predict"):
         bp.superiority(large)
     assert len(bp.ranking(large)) == 501
+
+
+def test_one_of_several_rankings():
+    worths = np.stack([HAND["posterior"]["log_density"].values, -HAND["posterior"]["log_density"].values], 2)
+    dataset = xr.Dataset({"log_density": (("chain", "draw", "class", "item"), worths)}, {"item": list("abc")})
+    fit = xr.DataTree.from_dict({"posterior": dataset})
+    with pytest.raises(ValueError, match=r"has one for each class; got at=\{\}.*at=\{'class': 0\}"):
+        bp.ranking(fit)
+    assert bp.ranking(fit, at={"class": 0}).equals(bp.ranking(HAND))
+    assert bp.ranking(fit, at={"class": 1}).index[-1] == "a"
+    assert float(bp.superiority(fit, at={"class": 1}).sel(item="a", item_other="b")) == 0
+    with pytest.raises(ValueError, match="has one worth for each item"):
+        bp.ranking(HAND, at={"class": 0})
+
+
+def test_wins_and_ties_of_graded_answers():
+    """Any level on one side is a win, the middle one a tie."""
+    data = answers(response="graded", levels=5, outcomes=np.arange(60) % 5, annotators=False)
+    model = functools.partial(models.graded, scale=1.0)
+    worths = np.tile([1.0, 0.0, 0.0, -0.5, -0.5], (20, 1))
+    fit = fit_from_worths(model, data, worths, steps=np.tile([0.4, 1.0], (20, 1)))
+    wins = bp.win_probability(KEY, model, fit)
+    first, second = data.items.labels[:2]
+    np.testing.assert_allclose(wins["win"].sel(item=first, item_other=second), expit(1 - 0.4), rtol=1e-4)
+    np.testing.assert_allclose(
+        wins["tie"].sel(item=first, item_other=second), expit(1.4) - expit(0.6), rtol=1e-4
+    )
+    total = wins["win"] + wins["tie"] + wins["win"].values.T
+    np.testing.assert_allclose(total.values[~np.eye(ITEMS, dtype=bool)], 1, atol=1e-5)

@@ -40,7 +40,7 @@ member = pytest.mark.parametrize(("model", "features"), MEMBERS.values(), ids=ME
 
 
 def test_every_reward_is_in_the_list():
-    over_points = {"gp", "neural", "flow"}  # in test_density.py
+    over_points = {"gp", "neural", "flow", "cycles"}  # in test_density.py; cycles below
     assert set(rewards.__all__) == {name.split(",")[0] for name in MEMBERS} | over_points
     for name in rewards.__all__:
         assert inspect.isfunction(getattr(rewards, name))
@@ -251,3 +251,88 @@ def test_two_rewards_live_in_one_model():
         bp.observe(comparisons, choices.logit((quality + style)[comparisons.shown]))
 
     assert {"quality", "quality_scale", "style"} <= set(sites_of(model, answers()))
+
+
+# ---- classes and cycles ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("features", [None, "items", "shown"])
+def test_a_class_is_a_reward_of_its_own(features):
+    """Rewards for 3 classes: at the values of one class, what one reward alone gives."""
+    data = answers(features=features)
+
+    def by_class(comparisons):
+        scores = rewards.from_columns(comparisons, scale=1.0, classes=3)
+        bp.observe(comparisons, choices.logit(scores[2]))
+
+    def alone(comparisons):
+        bp.observe(comparisons, choices.logit(rewards.from_columns(comparisons, scale=1.0)))
+
+    values = one_draw(by_class, data)
+    sites = sites_of(by_class, data)
+    assert all(site.dims[0] == "class" and site.shape[0] == 3 for site in sites.values())
+    # Worths are centred by the answers that each class has: one share for all classes, another for one.
+    thin = data if features == "items" else with_item_answers(data, 3.0)
+    thick = data if features == "items" else with_item_answers(data, 1.0)
+    mine, theirs = at(by_class, thin, values), at(alone, thick, {k: v[2] for k, v in values.items()})
+    np.testing.assert_allclose(mine["p"], theirs["p"], atol=16 * EPS)
+    for name in ("log_density", "coefficient", "constant"):
+        if name in mine:
+            np.testing.assert_allclose(mine[name][2], theirs[name], rtol=8 * EPS, atol=8 * EPS)
+
+
+def circular(comparisons, **options):
+    score = rewards.cycles(comparisons, **options)
+    bp.observe(comparisons, choices.logit(score))
+
+
+PAIRS = bp.Comparisons.from_arrays(
+    [[i, j] for i in range(ITEMS) for j in range(ITEMS) if i != j], items=ITEMS
+)
+
+
+def test_cycles_are_skew_and_say_nothing_about_worths():
+    values = one_draw(circular, PAIRS)
+    found = at(circular, PAIRS, values)
+    advantage = found["cycles"]
+    np.testing.assert_allclose(advantage, -advantage.T, atol=EPS * np.abs(advantage).max())
+    np.testing.assert_allclose(advantage.sum(1), 0, atol=16 * EPS * np.abs(advantage).max())
+    shown = np.asarray(PAIRS.shown)
+    log_odds = np.log(found["p"][:, 0] / found["p"][:, 1])
+    np.testing.assert_allclose(log_odds, advantage[shown[:, 0], shown[:, 1]], atol=64 * EPS)
+
+
+@pytest.mark.parametrize("dimensions", [1, 3])
+def test_cycles_prior_as_documented(dimensions):
+    """s is the standard deviation of A_ij; a priori half of all below 0.13, 95 % below 1.06."""
+    draws = 40_000
+    fixed = prior(lambda c: circular(c, scale=0.7, dimensions=dimensions), PAIRS, draws)["cycles"][:, 0, 1]
+    kurtosis = (fixed**4).mean() / (fixed**2).mean() ** 2
+    assert abs(fixed.std() / 0.7 - 1) < 5 * np.sqrt((kurtosis - 1) / 4 / draws)
+    if dimensions == 1:
+        size = np.abs(prior(circular, PAIRS, draws)["cycles"][:, 0, 1])
+        for bound, share in ((0.134, 0.5), (1.06, 0.95)):
+            assert abs((size < bound).mean() - share) < 0.005 + 5 * np.sqrt(share * (1 - share) / draws), (
+                size < bound
+            ).mean()
+
+
+def test_blades_and_chests_turn_without_a_difference():
+    values = one_draw(circular, PAIRS)
+    turned = jnp.asarray([[0.8, -0.6], [0.6, 0.8]]) @ values["_cycles"]
+    after = at(circular, PAIRS, values | {"_cycles": turned})
+    np.testing.assert_allclose(after["cycles"], at(circular, PAIRS, values)["cycles"], atol=32 * EPS)
+    assert sites_of(circular, PAIRS)["_cycles"].turns
+
+
+@pytest.mark.parametrize(
+    ("data", "match"),
+    [
+        (answers(k=3), r"cycles are of pairs; got k = 3"),
+        (bp.Comparisons.from_arrays([[0, 1]], items=2), r"at least three items"),
+    ],
+    ids=["threes", "two items"],
+)
+def test_cycles_of_what(data, match):
+    with pytest.raises(ValueError, match=match):
+        sites_of(circular, data.replace(outcome=None))

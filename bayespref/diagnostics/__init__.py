@@ -2,5 +2,6 @@
 
 from bayespref.diagnostics.agreement import density_agreement, distances, exponent, mean_density
 from bayespref.diagnostics.contraction import contraction
+from bayespref.diagnostics.information import informed
 
-__all__ = ["contraction", "density_agreement", "distances", "exponent", "mean_density"]
+__all__ = ["contraction", "density_agreement", "distances", "exponent", "informed", "mean_density"]

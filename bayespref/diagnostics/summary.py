@@ -9,6 +9,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from bayespref.answers import beats, preferred
 from bayespref.comparisons import Comparisons
 
 
@@ -106,12 +107,11 @@ def components(data: Comparisons) -> tuple[np.ndarray, np.ndarray]:
     shown, m = np.asarray(data.shown), data.items.size
     pairs = [(i, j) for i in range(data.k) for j in range(data.k) if i != j]
     weak_edges, strong_edges = [], []
-    outcome = None if data.outcome is None else np.asarray(data.outcome)
     for i, j in pairs:
         there = (shown[:, i] >= 0) & (shown[:, j] >= 0)
         weak_edges.append(shown[there][:, [i, j]])
-        if outcome is not None:
-            won = there & ((outcome == i) | (outcome == data.k))
+        if data.outcome is not None:
+            won = there & beats(data, i, j)
             strong_edges.append(shown[won][:, [i, j]])
     weak = _component_labels(np.concatenate(weak_edges), m, "weak")
     strong = _component_labels(np.concatenate(strong_edges), m, "strong") if strong_edges else weak
@@ -138,7 +138,7 @@ def summarise(data: Comparisons) -> Summary:
         2
     """
     shown, count = np.asarray(data.shown), np.asarray(data.count)
-    outcome = None if data.outcome is None else np.asarray(data.outcome)
+    outcome = preferred(data)
     by_features = data.items.labels is not None and "features" in data.items.columns
     weak, strong = components(data)
     groups, strong_groups = len(np.unique(weak)), len(np.unique(strong))

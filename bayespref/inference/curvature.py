@@ -59,10 +59,12 @@ class Declared(NamedTuple):
         """Hessian in z: what the rows contribute, to be multiplied out, and the rest (d, d).
 
         The rest is that of the prior, of what all rows share, and of what curves in z itself: no more than a
-        normaliser for a Gaussian process. It is the whole for few rows, or a choice of NumPyro's own.
+        normaliser for a Gaussian process. It is the whole for few rows, choices of NumPyro's own and latent
+        classes.
         """
-        choice = self.answers(comparisons, theta, z).choice
-        if not isinstance(choice, Choice) or len(comparisons) < FEW:
+        answers = self.answers(comparisons, theta, z)
+        by_rows = isinstance(answers, Counted) and isinstance(answers.choice, Choice)
+        if not by_rows or len(comparisons) < FEW:
             return None, jax.hessian(self.potential, argnums=2)(comparisons, theta, z)
 
         def parts(x: Array) -> tuple[Array, Array]:

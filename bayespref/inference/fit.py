@@ -33,6 +33,7 @@ from bayespref.inference.program import (
     run,
     sites_of,
 )
+from bayespref.inference.relabel import relabelled
 from bayespref.losses import NAMES as LOSSES
 from bayespref.losses import refuse_loss
 
@@ -67,6 +68,7 @@ def build(
     if mode is not None:
         every = {name: jnp.concatenate([value, mode[name][None]]) for name, value in flat.items()}
     computed: Values = every | _computed(model, comparisons, every, sites, chains * draws)
+    computed = relabelled(model, comparisons, computed, sites)
     posterior = {name: value[: chains * draws] for name, value in computed.items()}
     likelihood = posterior.pop(LIKELIHOOD, None)
     coords = coordinates(comparisons, sites)
@@ -87,7 +89,7 @@ def build(
     documented = [name for name in posterior if sites[name].documented]
     groups = {
         "posterior": dataset(posterior, documented),
-        "latent": dataset(flat, list(flat)),
+        "latent": dataset({name: posterior[name] for name in flat}, list(flat)),
         "sample_stats": xr.Dataset(
             {name: (("chain", "draw"), np.asarray(value)) for name, value in (stats or {}).items()}
         ),
@@ -106,6 +108,7 @@ def build(
         method=method,
         key=json.dumps(np.asarray(jax.random.key_data(key)).tolist()),
         settings=json.dumps(settings, sort_keys=True, default=repr),
+        turns=json.dumps([name for name in flat if sites[name].turns]),
         **{f"{name}_version": importlib.metadata.version(name) for name in VERSIONED},
         **(attrs or {}),
     )

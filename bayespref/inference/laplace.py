@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -22,6 +23,7 @@ from bayespref.inference import nested
 from bayespref.inference.fit import build
 from bayespref.inference.nuts import check_data
 from bayespref.inference.program import Model, choice_of, generator, map_draws, sites_of
+from bayespref.inference.relabel import log_numberings
 from bayespref.inference.trust import warn
 from bayespref.inference.weights import smooth
 from bayespref.losses import NAMES as LOSSES
@@ -101,7 +103,7 @@ def laplace(
     attrs = {
         "khat": float(khat[0]),
         "importance_ess": float(1 / np.sum(weights**2)),
-        "log_evidence": float(highest + np.log(relative.mean())),
+        "log_evidence": float(highest + np.log(relative.mean())) + log_numberings(model, comparisons),
         "log_evidence_se": float(relative.std() / relative.mean() / np.sqrt(proposals)),
         "evaluations": evaluations,
     }
@@ -136,12 +138,7 @@ def _propose(random, model, comparisons, sites, *, proposals: int, outer_points:
 def approximate(random: np.random.Generator, model: Model, comparisons: Comparisons):
     """The posterior mode and curvature in unconstrained space, and the map from vectors to sites."""
     start, unravel = ravel_pytree(starts(random, model, comparisons))
-
-    def potential(vector: Array, comparisons: Comparisons) -> Array:
-        return jnp.asarray(potential_energy(model, (comparisons,), {}, unravel(vector)))
-
-    gradient = jax.jit(jax.value_and_grad(potential))
-    hessian = jax.jit(functools.partial(_hessian, potential))
+    gradient, hessian = _derivatives(model, unravel)
 
     def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
         value, slope = gradient(jnp.asarray(vector, float), comparisons)
@@ -154,16 +151,27 @@ def approximate(random: np.random.Generator, model: Model, comparisons: Comparis
     return Gaussian(mode, factor, found.nfev + newton), unravel
 
 
+@functools.lru_cache(maxsize=64)
+def _derivatives(model: Model, unravel: Callable) -> tuple[Callable, Callable]:
+    """Value and gradient, and Hessian, of the potential; compiled once for all data of one shape."""
+
+    def potential(vector: Array, comparisons: Comparisons) -> Array:
+        return jnp.asarray(potential_energy(model, (comparisons,), {}, unravel(vector)))
+
+    return jax.jit(jax.value_and_grad(potential)), jax.jit(functools.partial(_hessian, potential))
+
+
 def starts(random: np.random.Generator, model: Model, comparisons: Comparisons) -> dict[str, np.ndarray]:
     """Unconstrained values near the prior's median of every sampled site."""
     return {
         name: np.asarray(value) + NUDGE * random.standard_normal(value.shape).astype(value.dtype)
-        for name, value in sorted(_medians(model, comparisons).items())
+        for name, value in sorted(medians(model, comparisons).items())
     }
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _medians(model: Model, comparisons: Comparisons) -> dict[str, Array]:
+def medians(model: Model, comparisons: Comparisons) -> dict[str, Array]:
+    """The prior's median of every sampled site, unconstrained."""
     median = handlers.substitute(handlers.seed(model, jax.random.key(0)), substitute_fn=_median)
     return {
         name: biject_to(site["fn"].support).inv(site["value"])

@@ -114,8 +114,8 @@ def annotator_terms(
         (_by_annotator(trace[site.name]["fn"].log_prob(trace[site.name]["value"]), site) for site in sites),
         start=jnp.zeros(size),
     )
-    answers = trace["outcome"]["fn"].answer_log_prob(comparisons.outcome) * comparisons.count
-    return prior + jacobian + jax.ops.segment_sum(answers, comparisons.by_annotator(), size)
+    who = comparisons.by_annotator()
+    return prior + jacobian + trace["outcome"]["fn"].annotator_log_prob(comparisons.outcome, who, size)
 
 
 def _by_annotator(values: Array, site: Site) -> Array:

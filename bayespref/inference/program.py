@@ -36,6 +36,7 @@ class Site:
         coords: labels that the model itself gives, dimension -> labels.
         support: where a density that hangs on this site lives, or None.
         outer: whether Laplace integrates over it from outside (scales of a Gaussian process).
+        turns: whether it may turn without changing any answer, so that chains need not agree on it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Site:
     coords: dict[str, tuple[str, ...]]
     support: Support | None = None
     outer: bool = False
+    turns: bool = False
 
     @property
     def documented(self) -> bool:
@@ -118,6 +120,19 @@ def choice_of(model: Model, comparisons: Comparisons) -> str:
     return kinds[0]
 
 
+def response_of(model: Model, comparisons: Comparisons) -> tuple[str, int]:
+    """The kind of answers that a model observes, and the number of levels of graded ones (else 0)."""
+    found: list[tuple[str, int]] = []
+
+    def record() -> None:
+        choice = run(model, comparisons, {})["outcome"]["fn"].choice
+        response = getattr(choice, "response", "choice")
+        found.append((response, choice.outcomes if response == "graded" else 0))
+
+    jax.eval_shape(record)
+    return found[0]
+
+
 def _plain(value: Any) -> Any:
     """What an option says, without the address it happens to have in memory."""
     if isinstance(value, (np.ndarray, jax.Array, np.generic)):
@@ -171,7 +186,8 @@ def _site(name: str, site: dict) -> Site:
     coords = {dim: tuple(labels) for dim, labels in infer.get("coords", {}).items()}
     latent = site["type"] == "sample" and not site["is_observed"]
     axis = axes[0] if axes else None
-    return Site(name, shape, dims, latent, axis, coords, infer.get("support"), bool(infer.get("outer")))
+    flags = {name: bool(infer.get(name)) for name in ("outer", "turns")}
+    return Site(name, shape, dims, latent, axis, coords, infer.get("support"), **flags)
 
 
 def run(model: Model, comparisons: Comparisons, values: Values, key: Array | None = None) -> dict[str, dict]:

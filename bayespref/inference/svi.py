@@ -19,6 +19,7 @@ from bayespref.inference.fit import build
 from bayespref.inference.minibatch import minibatch
 from bayespref.inference.nuts import check_data
 from bayespref.inference.program import Model, Values, sites_of
+from bayespref.inference.relabel import classes_of
 from bayespref.inference.trust import warn
 from bayespref.inference.weights import smooth
 
@@ -68,7 +69,7 @@ def svi(
         `elbo_drift` (nats gained over the last quarter of the steps, 0 when within noise).
 
     Raises:
-        ValueError: for an unknown guide, or a diverged optimisation.
+        ValueError: for an unknown guide, a diverged optimisation, or minibatches with latent classes.
 
     Warns:
         FitWarning: for k-hat > 0.7, or an ELBO still rising at the end.
@@ -79,6 +80,12 @@ def svi(
     check_data(model, comparisons)
     if batch_size is not None and not 0 < batch_size <= comparisons.answers:
         raise refuse(f"a minibatch has 1 to {comparisons.answers} answers", str(batch_size))
+    if batch_size is not None and classes_of(model, comparisons)[0]:
+        raise refuse(
+            "minibatches are of answers that are independent given the parameters",
+            "latent classes, which hang an annotator's answers together",
+            remedy="Fit without batch_size.",
+        )
     latents = {name for name, site in sites_of(model, comparisons).items() if site.latent}
     program = _guide(guide, model)
     schedule = optax.cosine_decay_schedule(learning_rate, steps)

@@ -23,7 +23,8 @@ def convergence(fit: xr.DataTree) -> dict[str, float]:
         fit: what an inference function returned.
 
     Returns:
-        name -> figure; R-hat and ESS over every sampled site that varies.
+        name -> figure; R-hat and ESS over every sampled site that varies, but for those that may turn
+        without changing any answer (`populations.tastes`): documented quantities stand in for them.
 
     Example:
         >>> convergence(fit)["rhat"]  # doctest: +SKIP
@@ -31,13 +32,22 @@ def convergence(fit: xr.DataTree) -> dict[str, float]:
     figures: dict[str, float] = {}
     if "diverging" in fit["sample_stats"]:
         figures["divergences"] = float(fit["sample_stats"].to_dataset()["diverging"].sum())
-        draws = _elements(fit["latent"].to_dataset())
+        draws = _elements(_sampled(fit))
         figures["rhat"] = float(np.max(array_stats.rhat(draws, chain_axis=0, draw_axis=1)))
         figures["ess"] = float(np.min(array_stats.ess(draws, chain_axis=0, draw_axis=1)))
     for name in ("khat", "importance_ess", "elbo_drift"):
         if name in fit.attrs:
             figures[name] = float(fit.attrs[name])
     return figures
+
+
+def _sampled(fit: xr.DataTree) -> xr.Dataset:
+    """What chains should agree on: every sampled site, documented quantities in place of those that turn."""
+    latent = fit["latent"].to_dataset()
+    turning = json.loads(fit.attrs.get("turns", "[]"))
+    if not turning:
+        return latent
+    return latent.drop_vars(turning).merge(fit["posterior"].to_dataset().drop_vars(latent, errors="ignore"))
 
 
 def _elements(latent: xr.Dataset) -> np.ndarray:

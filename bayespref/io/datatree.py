@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,13 +21,15 @@ DESIGN = {
     "feature_mean": ("feature",),
     "feature_scale": ("feature",),
 }
+COLUMN_DESIGN = ("column_mean", "column_scale")
+"""Numbers by name of the annotators' one-number columns, stored in alphabetical order."""
 AXES = KINDS | {"shown": ("comparison", "position")}
 
 
 def to_datatree(comparisons: Comparisons) -> xr.DataTree:
     """Write comparisons as groups `observed_data` and `constant_data`.
 
-    `observed_data` holds `outcome` (comparison), and is left out where there are no outcomes.
+    `observed_data` holds `outcome` (comparison[, position]), and is left out where there are no outcomes.
     `constant_data` holds `shown` (comparison, position), `count`, `weight`, `answered_by` (comparison), the
     annotator's index; `item_<name>`, `annotator_<name>`, `row_<name>` and `shown_<name>` for columns, with
     `item_features` (item, feature) or `shown_features` (comparison, position, feature); and
@@ -51,7 +54,10 @@ def to_datatree(comparisons: Comparisons) -> xr.DataTree:
     constant = xr.Dataset(_variables(comparisons), _coordinates(comparisons), _attributes(comparisons))
     groups = {"constant_data": constant}
     if comparisons.outcome is not None:
-        groups["observed_data"] = xr.Dataset({"outcome": (("comparison",), np.asarray(comparisons.outcome))})
+        outcome = np.asarray(comparisons.outcome)
+        groups["observed_data"] = xr.Dataset(
+            {"outcome": (("comparison", "position")[: outcome.ndim], outcome)}
+        )
     return xr.DataTree.from_dict(groups)
 
 
@@ -80,6 +86,9 @@ def _variables(comparisons: Comparisons) -> dict:
         value = getattr(comparisons.design, name)
         if value is not None:
             variables[f"design_{name}"] = (axes, np.asarray(value))
+    for name in COLUMN_DESIGN:
+        if (value := getattr(comparisons.design, name)) is not None:
+            variables[f"design_{name}"] = (("covariate",), np.array([value[key] for key in sorted(value)]))
     return variables
 
 
@@ -107,6 +116,7 @@ def _attributes(comparisons: Comparisons) -> dict:
     return {
         "comparisons_format": FORMAT,
         "response": comparisons.response,
+        "levels": comparisons.levels,
         "presentation": comparisons.presentation,
         "has_ties": int(comparisons.has_ties),
         "has_none": int(comparisons.has_none),
@@ -138,11 +148,16 @@ def from_datatree(tree: xr.DataTree) -> Comparisons:
         for kind, names in json.loads(constant.attrs["columns"]).items()
     }
     names = tuple(str(name) for name in constant["feature"].values) if "feature" in constant.coords else ()
-    design = {
+    design: dict[str, Any] = {
         name: jnp.asarray(constant[f"design_{name}"].values)
         for name in DESIGN
         if f"design_{name}" in constant
     }
+    covariates = sorted(name for name, value in columns["annotator"].items() if value.ndim == 1)
+    for name in COLUMN_DESIGN:
+        if f"design_{name}" in constant:
+            values = jnp.asarray(constant[f"design_{name}"].values)
+            design[name] = dict(zip(covariates, values, strict=True))
     on_items = "features" in columns["item"]
     annotators = None
     if "annotator" in constant.sizes:
@@ -166,6 +181,7 @@ def from_datatree(tree: xr.DataTree) -> Comparisons:
         shown_columns=columns["shown"],
         design=Design(**design),
         response=str(constant.attrs["response"]),
+        levels=int(constant.attrs.get("levels", 0)),
         presentation=str(constant.attrs["presentation"]),
         has_ties=bool(constant.attrs["has_ties"]),
         has_none=bool(constant.attrs["has_none"]),

@@ -23,7 +23,7 @@ class Choices(NamedTuple):
     rows: np.ndarray
     position: np.ndarray
 
-    def spread(self, values: np.ndarray, *, fill=0) -> np.ndarray:
+    def spread(self, values: np.ndarray, *, fill: float = 0) -> np.ndarray:
         """Turn (rows, ...) values of alternatives into (n, k, ...) values of choices."""
         shape = (len(self.names), int(self.position.max()) + 1, *values.shape[1:])
         spread = np.full(shape, fill, values.dtype)
@@ -42,12 +42,13 @@ class Layout(NamedTuple):
 
     Attributes:
         shown: (n, k) positions in `labels`, -1 for nothing. labels: (m,) the items' names.
-        outcome: (n,) chosen column, or None.
+        outcome: (n,) chosen column or level, (n, k) ranks, or None.
         vectors: (m, d) attributes of the items, where the items are attribute vectors.
         features: (n, k, d) attributes of what was shown, where the items have ids of their own.
         names: the d attributes.
         columns: name -> (n, k) other columns of what was shown.
         choices: which rows belong together in a long table, None where each row is a comparison.
+        response: kind of outcome. levels: number of levels of graded ones.
     """
 
     shown: np.ndarray
@@ -58,6 +59,8 @@ class Layout(NamedTuple):
     names: tuple[str, ...]
     columns: dict[str, np.ndarray]
     choices: Choices | None = None
+    response: str = "choice"
+    levels: int | None = None
 
     def per_comparison(self, values: np.ndarray, what: str, remedy: str) -> np.ndarray:
         """One value for each comparison: of its row, or the one that all rows of a choice share."""

@@ -9,6 +9,7 @@ import numpy as np
 from bayespref.comparisons import refuse
 from bayespref.io.items import natural_order, one_spelling, positions, vector_items
 from bayespref.io.layout import Choices, Layout, check_attributes, read_attributes
+from bayespref.io.more_than_choices import from_zero
 from bayespref.io.source import Source
 
 
@@ -21,6 +22,7 @@ def read_long(
     available: str | Sequence[str] | None,
     attributes: Mapping[str, Sequence[str]] | Sequence[str] | None,
     shown_columns: Mapping[str, str],
+    ranks: str | None = None,
 ) -> Layout:
     """Read choices; the position of an alternative is its place among the rows of its choice."""
     if isinstance(attributes, Mapping):
@@ -43,11 +45,16 @@ def read_long(
             "the alternatives of a choice differ from each other", "the same twice", np.flatnonzero(twice)
         )
     outcome = None if chosen is None else _chosen(source, choices, chosen)
+    if ranks is not None:
+        if not isinstance(ranks, str):
+            raise refuse("a long table has one column of ranks", repr(ranks))
+        outcome = from_zero(choices.spread(source.numbers(ranks, "ranks").astype(np.float64), fill=np.nan))
     columns = {
         name: choices.spread(source.numbers(column, "shown_columns"))
         for name, column in shown_columns.items()
     }
-    return Layout(shown, labels, outcome, vectors, features, names, columns, choices)
+    response = "choice" if ranks is None else "ranking"
+    return Layout(shown, labels, outcome, vectors, features, names, columns, choices, response)
 
 
 def _choices(

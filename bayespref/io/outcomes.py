@@ -73,7 +73,7 @@ def _mapped(codes: Codes, meaning: Mapping[str, int], outcomes: Mapping) -> np.n
         if isinstance(place, bool) or place not in range(k + 2 if isinstance(what, str) else k):
             allowed = f"{', '.join(map(repr, meaning))}, or a column index below {k}"
             raise refuse(f"outcomes maps labels to {allowed}", f"{what!r} for label {label!r}")
-        known[_spelling(label)] = int(place)
+        known[spelling(label)] = int(place)
     fold = any(isinstance(label, (bool, np.bool_)) for label in outcomes)
     labels = [label.lower() if fold else label for label in codes.labels]
     unknown = [label for label, folded in zip(codes.labels, labels, strict=True) if folded not in known]
@@ -87,7 +87,7 @@ def _mapped(codes: Codes, meaning: Mapping[str, int], outcomes: Mapping) -> np.n
     return np.array([known[label] for label in labels])[codes.index]
 
 
-def _spelling(label) -> str:
+def spelling(label) -> str:
     """A label of `outcomes` as `Source.codes` spells it."""
     if isinstance(label, (bool, np.bool_)):
         return str(label).lower()

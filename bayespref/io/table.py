@@ -17,7 +17,7 @@ from bayespref.io.wide import read_wide
 
 __all__ = ["join_items", "read_table"]
 
-FORMS = "shown=(...), winner= and loser=, or choice_id="
+FORMS = "shown=(...), winner= and loser=, ranking=(...), or choice_id="
 
 
 def read_table(
@@ -26,6 +26,9 @@ def read_table(
     shown: Sequence[str] | None = None,
     outcome: str | None = None,
     outcomes: Mapping[Any, str | int] | None = None,
+    levels: Sequence | None = None,
+    ranks: str | Sequence[str] | None = None,
+    ranking: Sequence[str] | None = None,
     winner: str | None = None,
     loser: str | None = None,
     choice_id: str | Sequence[str] | None = None,
@@ -50,8 +53,9 @@ def read_table(
     """Read answers from a file or a data frame.
 
     A table is *wide* (a row is a comparison; `shown` names its k positions in the order of presentation),
-    *winner and loser* (two columns of ids; which was shown first is lost), or *long* (a row is an
-    alternative; rows with one `choice_id` are one choice among k). What was shown is known by its id, by
+    *winner and loser* or *ranking* (columns of ids, the best first; which was shown first is lost), or *long*
+    (a row is an alternative; rows with one `choice_id` are one choice among k). An answer is a choice, a
+    level of strength (`levels`), or ranks (`ranks`, `ranking`). What was shown is known by its id, by
     its `attributes`, or both. Attributes without ids make every distinct attribute vector an item;
     with ids they are kept on what was shown. Only columns that are named are read. Items and annotators
     stand in the natural order of their labels ("item 9" before "item 10"); those that only the `items` or
@@ -65,6 +69,10 @@ def read_table(
         outcome: column of answers; None reads comparisons to simulate or predict. Understood without
             `outcomes`: the names in `shown`, or ids of items shown in the row; "tie"; "none".
         outcomes: what other labels mean: label -> name in `shown`, column index, "tie" or "none".
+        levels: labels of strength in the column `outcome`, in order, from "the first shown by far" to "the
+            second by far"; an odd number has "about the same" in the middle.
+        ranks: columns with the rank of each position (long: one column), 1 the best; gaps are unranked.
+        ranking: columns of ids, from the best; gaps from the third on.
         winner: column of the chosen ids.
         loser: column of the other ids.
         choice_id: column, or columns that together, say which rows of a long table are one choice.
@@ -100,8 +108,9 @@ def read_table(
         Comparisons(2 answers, 2 rows, 2 items, k=2, ties, presentation recorded)
     """
     table = open_source(source)
-    form = _form(shown, (winner, loser), choice_id)
-    _refuse_strangers(form, outcome=outcome, outcomes=outcomes, alternative=alternative, chosen=chosen)
+    form = _form(shown, (winner, loser), ranking, choice_id)
+    said = {"outcome": outcome, "outcomes": outcomes, "levels": levels, "alternative": alternative}
+    _refuse_strangers(form, **said, chosen=chosen, ranks=ranks)
     shown_columns = dict(shown_columns or {})
     if choice_id is not None:
         layout = read_long(
@@ -112,17 +121,21 @@ def read_table(
             available=available,
             attributes=attributes,
             shown_columns=shown_columns,
+            ranks=ranks if isinstance(ranks, str) or ranks is None else _one(ranks),
         )
     else:
+        pair = () if winner is None or loser is None else (winner, loser)
         layout = read_wide(
             table,
-            listed(shown if winner is None or loser is None else (winner, loser)),
+            listed(pair or ranking or shown),
             outcome=outcome,
             outcomes=outcomes,
             attributes=attributes,
             available=available,
             shown_columns=shown_columns,
-            winner_first=form == "winner",
+            levels=levels,
+            ranks=ranks,
+            best_first={"winner": "choice", "ranking": "ranking"}.get(form, ""),
         )
     shown_index, known_items = item_table(layout, items, item_id, listed(features), listed(item_columns))
     who, known_annotators = annotator_table(
@@ -142,13 +155,20 @@ def read_table(
         shown_columns=columns,
         feature_names=() if layout.features is None else layout.names,
         presentation=_presentation(form, presentation),
+        response=layout.response,
+        levels=layout.levels,
         keep_rows=keep_rows,
     )
     return _with_file_rows(data, layout) if keep_rows else data
 
 
-def _form(shown, winner, choice_id) -> str:
-    given = {"wide": shown is not None, "winner": any(winner), "long": choice_id is not None}
+def _form(shown, winner, ranking, choice_id) -> str:
+    given = {
+        "wide": shown is not None,
+        "winner": any(winner),
+        "ranking": ranking is not None,
+        "long": choice_id is not None,
+    }
     forms = [form for form, there in given.items() if there]
     if len(forms) != 1:
         raise refuse(
@@ -160,23 +180,41 @@ def _form(shown, winner, choice_id) -> str:
     return forms[0]
 
 
+FITTING = {
+    "wide": ("outcome", "outcomes", "levels", "ranks"),
+    "winner": (),
+    "ranking": (),
+    "long": ("alternative", "chosen", "ranks"),
+}
+"""Keywords that say what was answered, by form of table."""
+
+
 def _refuse_strangers(form: str, **given) -> None:
-    """Refuse keywords that another form of table would need."""
-    fitting = {"wide": ("outcome", "outcomes"), "winner": (), "long": ("alternative", "chosen")}[form]
-    strange = [name for name, value in given.items() if value is not None and name not in fitting]
+    """Refuse keywords that another form of table would need, and two that say the same."""
+    said = [name for name, value in given.items() if value is not None]
+    strange = [name for name in said if name not in FITTING[form]]
     if strange:
         raise refuse(
-            "alternative and chosen go with choice_id, outcome and outcomes with shown",
+            "alternative and chosen go with choice_id; outcome, outcomes, levels with shown; ranks with both",
             f"{', '.join(strange)} in a {form} table",
         )
     if given["outcomes"] is not None and given["outcome"] is None:
         raise refuse("outcomes says what the labels of a column mean", "outcomes without outcome")
+    twice = {"ranks", "levels", "outcomes"} & set(said), {"ranks", "outcome", "chosen"} & set(said)
+    if any(len(names) > 1 for names in twice):
+        raise refuse("answers are said in one way", f"{', '.join(sorted(set().union(*twice)))} together")
+
+
+def _one(columns: Sequence[str]) -> str:
+    if len(columns) != 1:
+        raise refuse("a long table has one column of ranks", repr(columns))
+    return columns[0]
 
 
 def _presentation(form: str, presentation: str | None) -> str:
-    if form == "winner" and presentation == "recorded":
+    if form in ("winner", "ranking") and presentation == "recorded":
         raise refuse(
-            "a table of winners and losers has lost the order in which they were shown",
+            "a table that lists the best first has lost the order in which they were shown",
             "presentation='recorded'",
             remedy="Read it as shown=(...) in the order of presentation, with an outcome.",
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bayespref.comparisons import NONE, TIE, refuse
+from bayespref.io import more_than_choices
 from bayespref.io.items import natural_order, one_spelling, positions, vector_items
 from bayespref.io.layout import Layout, check_attributes, read_attributes
 from bayespref.io.outcomes import resolve
@@ -22,9 +23,14 @@ def read_wide(
     attributes: Mapping[str, Sequence[str]] | Sequence[str] | None,
     available: Sequence[str] | None,
     shown_columns: Mapping[str, Sequence[str]],
-    winner_first: bool = False,
+    levels: Sequence | None = None,
+    ranks: Sequence[str] | None = None,
+    best_first: str = "",
 ) -> Layout:
-    """Read what was shown at each of the k positions `names`, and which was chosen."""
+    """Read what was shown at each of the k positions `names`, and what was answered.
+
+    `best_first` is "choice" where the first column was chosen, "ranking" where columns stand in that order.
+    """
     _check_names(names)
     identified = _has_ids(source, names, attributes)
     attribute_names, values = _attributes(source, names, attributes)
@@ -40,13 +46,34 @@ def read_wide(
         check_attributes(values, there, attribute_names)
         shown, labels, vectors = vector_items(values, there, attribute_names)
         features = None
-    chosen = np.zeros(len(shown), np.int64) if winner_first else None
-    if outcome is not None:
-        codes = source.codes(outcome, "outcome")
-        ids = list(labels) if identified else None
-        chosen = resolve(codes, names, outcomes=outcomes, shown=shown, items=ids)
+    response, answered = _answers(
+        source, names, shown, labels if identified else None, outcome, outcomes, levels, ranks
+    )
+    if best_first:
+        response = best_first
+        in_order = np.where(shown >= 0, np.arange(shown.shape[1]), -1)
+        answered = np.zeros(len(shown), np.int64) if best_first == "choice" else in_order
     columns = {name: _by_position(source, names, name, where) for name, where in shown_columns.items()}
-    return Layout(shown, labels, chosen, vectors, features, attribute_names, columns)
+    graded = None if levels is None else len(levels)
+    return Layout(
+        shown, labels, answered, vectors, features, attribute_names, columns, None, response, graded
+    )
+
+
+def _answers(source, names, shown, labels, outcome, outcomes, levels, ranks):
+    """Kind of the answers, and the answers or None."""
+    if ranks is not None:
+        if isinstance(ranks, str) or len(ranks) != len(names):
+            raise refuse(f"ranks names one column for each of the positions {names}", repr(ranks))
+        return "ranking", more_than_choices.ranks(source, ranks)
+    kind = "choice" if levels is None else "graded"
+    if outcome is None:
+        return kind, None
+    codes = source.codes(outcome, "outcome")
+    if levels is not None:
+        return kind, more_than_choices.strengths(codes, levels)
+    ids = None if labels is None else list(labels)
+    return kind, resolve(codes, names, outcomes=outcomes, shown=shown, items=ids)
 
 
 def _check_names(names: tuple[str, ...]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 import jax.numpy as jnp
 import numpyro
 from jax import Array
 
+from bayespref.comparisons import refuse
 from bayespref.supports import Support
 
 Reward = Callable[[Array], Array]
@@ -57,3 +58,24 @@ def plates(support: Support) -> ExitStack:
     for axis, (dim, size) in enumerate(zip(support.dims, support.shape, strict=True)):
         stack.enter_context(numpyro.plate(dim, size, dim=axis - len(support.dims)))
     return stack
+
+
+def by_class(classes: int | None, *, dim: int) -> AbstractContextManager:
+    """A plate over classes of annotators, or nothing where there are none.
+
+    Args:
+        classes: how many, or None.
+        dim: of the plate.
+
+    Raises:
+        ValueError: for no class at all.
+
+    Example:
+        >>> with by_class(2, dim=-1):  # doctest: +SKIP
+        ...     numpyro.sample("worth", dist.ZeroSumNormal(1.0, (5,)))
+    """
+    if classes is None:
+        return nullcontext()
+    if classes < 1:
+        raise refuse("there is at least one class", f"classes={classes}")
+    return numpyro.plate("class", classes, dim=dim)

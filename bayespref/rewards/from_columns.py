@@ -9,7 +9,9 @@ from bayespref.rewards.item_table import item_table
 from bayespref.rewards.linear import linear
 
 
-def from_columns(comparisons: Comparisons, *, scale: float | None = None) -> Array:
+def from_columns(
+    comparisons: Comparisons, *, scale: float | None = None, classes: int | None = None
+) -> Array:
     """Reward of what was shown, from what the table knows about it.
 
     Items with features: `linear`, r = x . coefficient. Items known by name only: `item_table`. Named items
@@ -20,9 +22,10 @@ def from_columns(comparisons: Comparisons, *, scale: float | None = None) -> Arr
         comparisons: the data.
         scale: prior scale passed on: worths' standard deviation in log-odds, or that of standardised
             coefficients; None takes each reward's default.
+        classes: a reward for each of so many classes; dimension `class`.
 
     Returns:
-        (n, k) rewards in nats.
+        (n, k) rewards in nats, (classes, n, k) with classes.
 
     Example:
         >>> def model(comparisons):
@@ -30,8 +33,10 @@ def from_columns(comparisons: Comparisons, *, scale: float | None = None) -> Arr
     """
     weights = 1.0 if scale is None else scale
     if "features" in comparisons.items.columns:
-        return linear(comparisons, scale=weights)(comparisons.items.features)[comparisons.shown]
+        reward = linear(comparisons, scale=weights, classes=classes)
+        return reward(comparisons.items.features)[..., comparisons.shown]
     if "features" in comparisons.shown_columns:
-        constant = item_table(comparisons, name="constant", scale=scale)
-        return constant[comparisons.shown] + linear(comparisons, scale=weights)(comparisons.features)
-    return item_table(comparisons, scale=scale)[comparisons.shown]
+        constant = item_table(comparisons, name="constant", scale=scale, classes=classes)
+        reward = linear(comparisons, scale=weights, classes=classes)
+        return constant[..., comparisons.shown] + reward(comparisons.features)
+    return item_table(comparisons, scale=scale, classes=classes)[..., comparisons.shown]

@@ -1,0 +1,99 @@
+"""Exchangeable classes under one numbering, so that draws and chains mean the same by "class 0"."""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from scipy.optimize import linear_sum_assignment
+
+from bayespref.comparisons import Comparisons
+from bayespref.inference.program import Model, Site, Values, map_draws, run
+from bayespref.populations import LatentClasses
+
+AXIS = "class"
+"""The dimension along which sites are renumbered."""
+ROUNDS = 30
+
+
+def relabelled(model: Model, comparisons: Comparisons, draws: Values, sites: dict[str, Site]) -> Values:
+    """Draws (s, ...) of every site with exchangeable classes numbered alike, the largest first.
+
+    Args:
+        model: the declaration; without exchangeable latent classes the draws come back as they are.
+        comparisons: the data.
+        draws: sampled and computed sites.
+        sites: what the model's sites are.
+    """
+    classes, exchangeable = classes_of(model, comparisons)
+    if classes < 2 or not exchangeable:
+        return draws
+    latent = {name: value for name, value in draws.items() if name in sites and sites[name].latent}
+    order = numbering(np.exp(np.asarray(log_memberships(model, comparisons, latent), np.float64)))
+    renumbered = dict(draws)
+    for name, value in draws.items():
+        dims = sites[name].dims if name in sites else ()
+        for axis in [axis for axis, dim in enumerate(dims, 1) if dim == AXIS]:
+            at = order.reshape(
+                len(order), *(order.shape[1] if a == axis else 1 for a in range(1, value.ndim))
+            )
+            renumbered[name] = jnp.take_along_axis(renumbered[name], jnp.asarray(at), axis)
+    return renumbered
+
+
+def classes_of(model: Model, comparisons: Comparisons) -> tuple[int, bool]:
+    """How many latent classes a model has (0 without any), and whether they are exchangeable."""
+    found: list[tuple[int, bool]] = []
+
+    def record() -> None:
+        answers = run(model, comparisons, {})["outcome"]["fn"]
+        latent = isinstance(answers, LatentClasses)
+        found.append((len(answers.components), answers.exchangeable) if latent else (0, False))
+
+    jax.eval_shape(record)
+    return found[0]
+
+
+def log_numberings(model: Model, comparisons: Comparisons) -> float:
+    """Log K!: draws under one numbering of K exchangeable classes show one of so many equal modes."""
+    classes, exchangeable = classes_of(model, comparisons)
+    return math.lgamma(classes + 1) if exchangeable else 0.0
+
+
+def log_memberships(model: Model, comparisons: Comparisons, latent: Values) -> Array:
+    """(s, a, K) log-probability of each annotator's class at every draw of the latents."""
+
+    @jax.jit
+    def compute(comparisons: Comparisons, latent: Values) -> Array:
+        def one(values: Values) -> Array:
+            return run(model, comparisons, values)["outcome"]["fn"].membership(comparisons.outcome)
+
+        return map_draws(one, latent)
+
+    return compute(comparisons, latent)
+
+
+def numbering(membership: np.ndarray) -> np.ndarray:
+    """(s, K) order of classes in each draw that makes draws agree best on who belongs where.
+
+    Minimises the Kullback-Leibler divergence of each draw's membership from their mean, draws and mean in
+    turn (Stephens, 2000, algorithm 2), from the draw that is most certain.
+
+    Args:
+        membership: (s, a, K) probabilities.
+    """
+    draws, _, classes = membership.shape
+    certain = np.sum(membership**2, (1, 2)).argmax()
+    mean, order = membership[certain], np.zeros((draws, classes), int)
+    for _ in range(ROUNDS):
+        cost = -np.einsum("sak,aj->sjk", membership, np.log(np.maximum(mean, 1e-12)))
+        new = np.array([linear_sum_assignment(one)[1] for one in cost])
+        if (new == order).all():
+            break
+        order = new
+        mean = np.take_along_axis(membership, order[:, None, :], 2).mean(0)
+    largest = np.argsort(-mean.sum(0), kind="stable")
+    return order[:, largest]

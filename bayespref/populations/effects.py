@@ -1,0 +1,152 @@
+"""Effects that differ by annotator, around what their covariates say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from jax import Array
+from jax.typing import ArrayLike
+
+from bayespref.comparisons import Comparisons, refuse
+from bayespref.parametrisation import centring
+
+
+def by_annotator(
+    name: str,
+    comparisons: Comparisons,
+    *,
+    spread: ArrayLike = 1.0,
+    over: str | None = None,
+    labels: Sequence[str] = (),
+    concentration: float = 2.0,
+    covariates: Sequence[str] = (),
+) -> Array:
+    """Effects that differ by annotator: effect_a ~ Normal(slope . z_a, sd^2), sd ~ HalfNormal(spread).
+
+    With `over`, each annotator has a vector of effects ~ MultivariateNormal(slope z_a, diag(sd) R diag(sd))
+    with R ~ LKJ(concentration). z_a are columns of the annotator table, less their mean; a column's slope,
+    for a standard deviation of it, is ~ Normal(0, spread). Sites: `{name}_sd`, `{name}` (annotator[, over]),
+    `{name}_slope` (covariate[, over]), for one unit of the user's column, and, for vectors,
+    `{name}_correlation`. Also known as random effects, or random coefficients.
+
+    Args:
+        name: name of the effect.
+        comparisons: the data; they say how many annotators there are and how much each answered.
+        spread: prior scale of sd, in the effect's unit; (d,) for vectors.
+        over: name of the vector's dimension.
+        labels: the d names along that dimension.
+        concentration: LKJ concentration; 1 is uniform over correlations, more is closer to none.
+        covariates: names of annotators' columns that the effects depend on.
+
+    Returns:
+        (a,) effects, or (a, d) with `over`; index them with `comparisons.annotator`.
+
+    Raises:
+        ValueError: for answers without annotators, or columns that their table lacks.
+
+    Example:
+        >>> def model(comparisons):
+        ...     rationality = jnp.exp(by_annotator("log_rationality", comparisons, spread=0.5))
+    """
+    comparisons.by_annotator()
+    answers, annotators = comparisons.design.annotator_answers, comparisons.annotators
+    assert answers is not None and annotators is not None
+    if over is not None:
+        return _vector(name, comparisons, spread, over, tuple(labels), concentration, tuple(covariates))
+    mean = _expected(name, comparisons, tuple(covariates), spread)
+    share = centring(answers, spread)
+    sd = jnp.asarray(numpyro.sample(f"{name}_sd", dist.HalfNormal(spread)))
+    with numpyro.plate("annotator", len(annotators)):
+        raw = numpyro.sample(f"_{name}", dist.Normal(0.0, sd**share))
+        return jnp.asarray(numpyro.deterministic(name, mean + raw * sd ** (1 - share)))
+
+
+def _expected(name, comparisons: Comparisons, columns: tuple[str, ...], spread, over=None) -> ArrayLike:
+    """What columns of the annotators say about their effects: (a,), (a, d) with `over`, or 0."""
+    if not columns:
+        return 0.0
+    z, unit, _ = covariates(comparisons, columns)
+    named = {"coords": {f"{name}_covariate": columns}}
+    with ExitStack() as plates:
+        if over is not None:
+            plates.enter_context(numpyro.plate(over, len(spread), dim=-1))
+            unit = unit[:, None]
+        along = numpyro.plate(f"{name}_covariate", len(columns), dim=-1 if over is None else -2)
+        plates.enter_context(along)
+        raw = jnp.asarray(numpyro.sample(f"_{name}_slope", dist.Normal(0.0, spread), infer=named))
+        numpyro.deterministic(f"{name}_slope", raw / unit)
+    return z @ raw
+
+
+def covariates(
+    comparisons: Comparisons, names: Sequence[str] | None = None
+) -> tuple[Array, Array, tuple[str, ...]]:
+    """Columns of the annotators as regressors: z_a = (column - mean) / standard deviation.
+
+    Mean and standard deviation are those of the annotators that a model is fitted to, in new data too.
+
+    Args:
+        comparisons: the data, annotators with numeric columns.
+        names: of the columns; None takes all.
+
+    Returns:
+        z (a, c), the standard deviations (c,), the names.
+
+    Raises:
+        ValueError: for columns that the annotators' table lacks, or none at all.
+
+    Example:
+        >>> from bayespref import Annotators
+        >>> people = Annotators({"age": jnp.array([20.0, 40.0])}, 2)
+        >>> data = Comparisons.from_arrays([[0, 1]], annotator=[0], annotators=people)
+        >>> covariates(data)[0].tolist()
+        [[-1.0], [1.0]]
+    """
+    comparisons.by_annotator()
+    design, annotators = comparisons.design, comparisons.annotators
+    mean, scale = design.column_mean or {}, design.column_scale or {}
+    listed = sorted(mean) if names is None else [names] if isinstance(names, str) else list(names)
+    if not listed or any(name not in mean for name in listed):
+        raise refuse(
+            f"covariates are numeric columns of the annotators, {sorted(mean)}",
+            f"{listed}",
+            remedy="Read them with annotators=..., annotator_columns=(...).",
+        )
+    assert annotators is not None
+    unit = jnp.stack([scale[name] for name in listed])
+    columns = jnp.stack([(annotators.columns[name] - mean[name]) for name in listed], -1)
+    return columns / unit, unit, tuple(listed)
+
+
+def _vector(name, comparisons: Comparisons, spread, over, labels, concentration, covariates) -> Array:
+    assert comparisons.annotators is not None
+    size = len(comparisons.annotators)
+    spread = jnp.broadcast_to(spread, (len(labels),)) if labels else jnp.asarray(spread)
+    if spread.ndim != 1:
+        raise refuse("a vector of effects has labels, or one spread for each element", f"spread {spread}")
+    d = len(spread)
+    along = numpyro.plate(over, d, dim=-1)
+    with along:
+        named = {"coords": {over: labels}} if labels else {}
+        sd = jnp.asarray(numpyro.sample(f"{name}_sd", dist.HalfNormal(spread), infer=named))
+    mean = _expected(name, comparisons, covariates, spread, over)
+    factor = sd[:, None] * _correlation_factor(name, over, d, concentration)
+    # An annotator's few answers seldom pin down a whole vector: non-centred mixes best (measured on panels).
+    with numpyro.plate("annotator", size):
+        raw = jnp.asarray(numpyro.sample(f"_{name}", dist.Normal(0.0, 1.0).expand((d,)).to_event(1)))
+    with numpyro.plate("annotator", size, dim=-2), along:
+        return jnp.asarray(numpyro.deterministic(name, mean + raw @ factor.T))
+
+
+def _correlation_factor(name: str, over: str, d: int, concentration: float) -> Array:
+    """(d, d) Cholesky factor of the correlations, registered as `{name}_correlation`."""
+    if d == 1:
+        return jnp.ones((1, 1))
+    factor = jnp.asarray(numpyro.sample(f"_{name}_correlation", dist.LKJCholesky(d, concentration)))
+    with numpyro.plate(over, d, dim=-2), numpyro.plate(f"{over}_other", d, dim=-1):
+        numpyro.deterministic(f"{name}_correlation", factor @ factor.T)
+    return factor

@@ -1,0 +1,294 @@
+"""Classes of annotators: enumeration, symmetry, recovery."""
+
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+import scipy.special
+from helpers import EPS, answers
+
+import bayespref as bp
+from bayespref import choices, diagnostics, models, populations, rewards
+from bayespref.comparisons import Comparisons
+from bayespref.inference.program import run
+from bayespref.inference.relabel import numbering
+
+WORTHS = np.random.default_rng(8).normal(size=(3, 5)) * 1.5
+LOG_WEIGHT = np.log([0.5, 0.3, 0.2])
+DATA = answers(rows=200, seed=3)
+
+
+def classes_of(data, worths=WORTHS, log_weight=LOG_WEIGHT):
+    each = [choices.logit(jnp.asarray(w, jnp.float32)[data.shown]) for w in worths]
+    return populations.latent_classes(each, jnp.asarray(log_weight, jnp.float32), data)
+
+
+def log_choice(worth, data):
+    """(n,) float64 log-probability of one answer of each row."""
+    shown, chosen = np.asarray(data.shown), np.asarray(data.outcome)[:, None]
+    score = np.take_along_axis(worth[shown], chosen, 1)[:, 0]
+    return score - np.logaddexp.reduce(worth[shown], axis=1)
+
+
+def enumerated(data, worths=WORTHS, log_weight=LOG_WEIGHT):
+    """(a,) by summing over every assignment of classes: log p(answers of a)."""
+    who, count = np.asarray(data.annotator), np.asarray(data.count)
+    total = []
+    for a in range(len(data.annotators)):
+        mine = who == a
+        each = [
+            w + (count * log_choice(u, data))[mine].sum() for w, u in zip(log_weight, worths, strict=True)
+        ]
+        total.append(np.logaddexp.reduce(each))
+    return np.array(total)
+
+
+def test_the_likelihood_is_the_sum_over_assignments():
+    """Of all annotators at once: every one of 3^4 assignments of classes to annotators."""
+    assert len(DATA) < DATA.answers
+    who, count = np.asarray(DATA.annotator), np.asarray(DATA.count)
+    each = np.stack([count * log_choice(u, DATA) for u in WORTHS])
+    terms = []
+    for assigned in itertools.product(range(3), repeat=4):
+        assigned = np.array(assigned)
+        terms.append(LOG_WEIGHT[assigned].sum() + each[assigned[who], np.arange(len(who))].sum())
+    exact = np.logaddexp.reduce(terms)
+    assert exact == pytest.approx(enumerated(DATA).sum(), rel=1e-12)
+    joint = classes_of(DATA)
+    assert float(joint.log_prob(DATA.outcome)) == pytest.approx(exact, rel=32 * EPS)
+    by_annotator = joint.annotator_log_prob(DATA.outcome, DATA.annotator, 4)
+    np.testing.assert_allclose(by_annotator, enumerated(DATA), rtol=32 * EPS)
+
+
+def test_a_class_for_each_annotator_is_not_a_class_for_each_answer():
+    per_answer = populations.mixture(
+        [choices.logit(jnp.asarray(w, jnp.float32)[DATA.shown]) for w in WORTHS], jnp.asarray(LOG_WEIGHT)
+    )
+    mixed = (DATA.count * per_answer.log_prob(DATA.outcome)).sum()
+    each = np.stack([w + log_choice(u, DATA) for w, u in zip(LOG_WEIGHT, WORTHS, strict=True)])
+    exact = (np.asarray(DATA.count) * np.logaddexp.reduce(each)).sum()
+    assert float(mixed) == pytest.approx(exact, rel=32 * EPS)
+    assert abs(exact - enumerated(DATA).sum()) > 1
+
+
+def test_one_answer_given_the_others():
+    """log p(all) - log p(all but one of the row's identical answers)."""
+    joint = classes_of(DATA)
+    found = np.asarray(joint.answer_log_prob(DATA.outcome))
+    for row in range(0, len(DATA), 17):
+        left = DATA.replace(count=DATA.count.at[row].add(-1))
+        assert found[row] == pytest.approx(enumerated(DATA).sum() - enumerated(left).sum(), abs=2e-4)
+
+
+def test_weights_leave_answers_out():
+    weight = jnp.where(DATA.annotator == 2, 0.0, 1.0)
+    left = float(classes_of(DATA.replace(weight=weight)).log_prob(DATA.outcome))
+    assert left == pytest.approx(np.delete(enumerated(DATA), 2).sum(), rel=32 * EPS)
+
+
+def test_membership_is_bayes_rule():
+    who, count = np.asarray(DATA.annotator), np.asarray(DATA.count)
+    each = np.stack([np.bincount(who, count * log_choice(u, DATA), 4) for u in WORTHS], 1) + LOG_WEIGHT
+    exact = each - np.logaddexp.reduce(each, axis=1, keepdims=True)
+    np.testing.assert_allclose(classes_of(DATA).membership(DATA.outcome), exact, atol=1e-3)
+
+
+def test_an_annotators_answers_hang_together():
+    """Two answers of one annotator to a pair agree with probability sum_h w_h (p_h^2 + q_h^2)."""
+    worths, share = np.array([[2.0, 0.0], [-2.0, 0.0]]), np.array([0.4, 0.6])
+    data = Comparisons.from_arrays([[0, 1]] * 3, annotator=[0, 0, 1], merge=False)
+    joint = classes_of(data, worths, np.log(share))
+    draws = 20_000
+    drawn = np.asarray(joint.sample(jax.random.key(0), (draws,)))
+    p = 1 / (1 + np.exp(-2.0))
+    alike = p**2 + (1 - p) ** 2
+    won = share[0] * p + share[1] * (1 - p)
+    expected = {(0, 1): alike, (0, 2): won**2 + (1 - won) ** 2}
+    for (i, j), probability in expected.items():
+        frequency = (drawn[:, i] == drawn[:, j]).mean()
+        assert abs(frequency - probability) < 5 * np.sqrt(probability * (1 - probability) / draws)
+    assert abs((drawn[:, 0] == 0).mean() - won) < 5 * np.sqrt(won * (1 - won) / draws)
+    known = joint.given(jnp.log(jnp.array([[1.0, 1e-30], [1e-30, 1.0]])))
+    np.testing.assert_allclose(np.exp(known.outcome_log_probs())[:, 0], [p, p, 1 - p], rtol=16 * EPS)
+
+
+def test_draws_are_numbered_alike():
+    """Shuffled names are found again, the largest class first, however the draws disagree about some."""
+    rng = np.random.default_rng(0)
+    sure = rng.dirichlet([0.05, 0.05, 0.05], size=40)
+    sure = sure[:, np.argsort(-sure.sum(0))]
+    draws = np.stack([0.8 * sure + 0.2 * rng.dirichlet([1, 1, 1], size=40) for _ in range(200)])
+    shuffle = np.array([rng.permutation(3) for _ in range(200)])
+    named = np.take_along_axis(draws, shuffle[:, None, :], 2)
+    again = np.take_along_axis(named, numbering(named)[:, None, :], 2)
+    np.testing.assert_array_equal(again, draws)
+
+
+REFUSED = {
+    "no ids": (lambda: classes_of(answers(annotators=False)), r"needs to know who answered"),
+    "no classes": (lambda: populations.latent_classes([], jnp.zeros(0), DATA), r"at least one distribution"),
+    "weights of others": (lambda: classes_of(DATA, log_weight=np.zeros(2)), r"3 latent classes have as many"),
+}
+
+
+@pytest.mark.parametrize(("make", "match"), REFUSED.values(), ids=REFUSED)
+def test_refused(make, match):
+    with pytest.raises(ValueError, match=match):
+        make()
+
+
+# ---- fits --------------------------------------------------------------------------------------------
+
+
+def panel(seed, *, annotators=60, items=12, each=30, share=(0.35, 0.65)):
+    """Camps with worths N(0, 1.5^2) of their own: data, camp of each annotator, worths."""
+    rng = np.random.default_rng(seed)
+    worths = rng.normal(size=(2, items)) * 1.5
+    camp = rng.permutation(np.repeat([0, 1], np.round(np.array(share) * annotators).astype(int)))
+    who = np.repeat(np.arange(annotators), each)
+    shown = np.stack([rng.permutation(items)[:2] for _ in who])
+    gap = worths[camp[who], shown[:, 0]] - worths[camp[who], shown[:, 1]]
+    outcome = (rng.random(len(who)) > 1 / (1 + np.exp(-gap))).astype(int)
+    return Comparisons.from_arrays(shown, outcome, items=items, annotator=who), camp, worths
+
+
+def test_a_fit_numbers_classes_from_the_largest():
+    data, camp, worths = panel(0)
+    fit = bp.laplace(jax.random.key(0), models.latent_class_bradley_terry, data, draws=500, proposals=1000)
+    weight = fit["posterior"]["weight"].values[0]
+    assert (weight[:, 0] > 0.5).mean() > 0.95 and abs(weight[:, 0].mean() - 0.65) < 0.2
+    belongs = bp.memberships(models.latent_class_bradley_terry, fit).mean(("chain", "draw"))
+    assert (belongs.argmax("class").values == 1 - camp).mean() >= 0.95
+    found = fit["posterior"]["log_density"].mean(("chain", "draw")).values
+    for mine, theirs in zip(found, worths[::-1], strict=True):
+        assert np.corrcoef(mine, theirs)[0, 1] > 0.9
+    # Latent sites are renumbered with the rest: computed again from them, everything is the same.
+    latent = {name: jnp.asarray(value.values[0, -1]) for name, value in fit["latent"].data_vars.items()}
+    trace = run(models.latent_class_bradley_terry, data, latent)
+    np.testing.assert_allclose(
+        trace["log_density"]["value"], fit["posterior"]["log_density"].values[0, -1], atol=1e-4
+    )
+
+
+def test_the_evidence_counts_every_numbering():
+    """One item's gap by class, known weights: by quadrature over both gaps, and from one mode of two."""
+
+    def model(comparisons):
+        with numpyro.plate("class", 2):
+            gap = numpyro.sample("gap", dist.Normal(0, 2.0))
+        score = gap[:, None, None] * jnp.array([0.5, -0.5])[comparisons.shown]
+        each = [choices.logit(s) for s in score]
+        bp.observe(comparisons, populations.latent_classes(each, jnp.log(jnp.ones(2) / 2), comparisons))
+
+    wins = np.array([19, 20, 18, 1, 2, 3, 19, 1])
+    rows = [(a, outcome, n) for a, w in enumerate(wins) for outcome, n in ((0, w), (1, 20 - w)) if n]
+    who, outcome, count = np.array(rows).T
+    data = Comparisons.from_arrays([[0, 1]] * len(rows), outcome, annotator=who, count=count)
+    grid = np.linspace(-10, 10, 801)
+    p = 1 / (1 + np.exp(-grid))
+    each = wins[:, None] * np.log(p) + (20 - wins[:, None]) * np.log1p(-p)  # (a, grid)
+    joint = np.logaddexp(each[:, :, None], each[:, None, :]).sum(0) - 8 * np.log(2)
+    prior = -0.5 * (grid / 2) ** 2 - np.log(2 * np.sqrt(2 * np.pi))
+    exact = scipy.special.logsumexp(joint + prior[:, None] + prior) + 2 * np.log(grid[1] - grid[0])
+    fit = bp.laplace(jax.random.key(0), model, data)
+    assert abs(fit.attrs["log_evidence"] - exact) < 4 * fit.attrs["log_evidence_se"] + 1e-3
+    bridge, error = bp.log_evidence(jax.random.key(1), model, fit)
+    assert abs(bridge - exact) < 4 * error + 1e-3
+
+
+def test_minibatches_are_refused():
+    data, _, _ = panel(0, annotators=6, items=4, each=4)
+    with pytest.raises(ValueError, match=r"latent classes.*without batch_size"):
+        bp.svi(jax.random.key(0), models.latent_class_bradley_terry, data, batch_size=8)
+
+
+def test_known_annotators_are_predicted_as_their_class():
+    data, camp, worths = panel(1)
+    model = models.latent_class_bradley_terry
+    fit = bp.laplace(jax.random.key(0), model, data, draws=300, proposals=1000)
+    pairs = Comparisons.from_arrays(
+        [[0, 1]] * 60, items=data.items, annotator=np.arange(60), annotators=data.annotators, merge=False
+    )
+    known = bp.predict(jax.random.key(1), model, fit, pairs)["probability"].values[:, 0]
+    exact = 1 / (1 + np.exp(worths[:, 1] - worths[:, 0]))
+    for index in (0, 1):
+        mine = known[camp == index]
+        assert abs(np.median(mine) - exact[index]) < 0.15
+    strangers = Comparisons.from_arrays([[0, 1]], items=data.items, annotator=[0], annotators=["stranger"])
+    new = bp.predict(jax.random.key(1), model, fit, strangers)["probability"].values[0, 0]
+    assert known.min() < new < known.max()
+    replicated = bp.posterior_predictive(jax.random.key(2), model, fit, draws=50, answers=500)
+    assert replicated["posterior_predictive"]["outcome"].shape == (1, 50, 500)
+
+
+# ---- what can be known -------------------------------------------------------------------------------
+
+
+def pooled_classes(comparisons, *, classes):
+    """A class for every answer, no ids."""
+    log_density = rewards.item_table(comparisons, scale=1.5, classes=classes)
+    prior = dist.Dirichlet(jnp.full(classes, 2.0))
+    weight = numpyro.sample("weight", prior, infer={"event_dims": ["class"]})
+    each = [choices.logit(worth[comparisons.shown]) for worth in log_density]
+    bp.observe(comparisons, populations.mixture(each, jnp.log(weight)))
+
+
+def every_pair(items, annotators=None):
+    pairs = np.array(list(itertools.combinations(range(items), 2)))
+    if annotators is None:
+        return Comparisons.from_arrays(pairs, items=items)
+    who = np.repeat(np.arange(annotators), len(pairs))
+    return Comparisons.from_arrays(np.tile(pairs, (annotators, 1)), items=items, annotator=who)
+
+
+@pytest.mark.parametrize(
+    ("classes", "items", "known"), [(2, 3, 3), (2, 4, 6), (2, 5, 9), (2, 6, 11), (3, 6, 15), (3, 7, 20)]
+)
+def test_pooled_answers_identify_classes_of_five_items_or_more(classes, items, known):
+    """C1: K n - 1 parameters, and ranks as computed by hand."""
+    model = functools.partial(pooled_classes, classes=classes)
+    found = diagnostics.informed(jax.random.key(0), model, every_pair(items))
+    assert (found.parameters, found.informed) == (classes * items - 1, known)
+    assert ("NOT IDENTIFIED" in str(found)) == (known < classes * items - 1)
+
+
+@pytest.mark.parametrize(("classes", "items", "known"), [(2, 3, 5), (3, 3, 6), (3, 4, 11)])
+def test_panels_identify_classes_of_three_items(classes, items, known):
+    """C2: annotators who answer every pair once."""
+    model = functools.partial(models.latent_class_bradley_terry, classes=classes, scale=1.5)
+    found = diagnostics.informed(jax.random.key(0), model, every_pair(items, annotators=5))
+    assert (found.parameters, found.informed) == (classes * items - 1, known)
+
+
+def test_one_answer_each_is_as_good_as_no_ids():
+    pairs = every_pair(4)
+    data = pairs.replace(
+        annotator=jnp.arange(6), annotators=bp.Annotators({}, 6), design=every_pair(4, annotators=6).design
+    )
+    model = functools.partial(models.latent_class_bradley_terry, classes=2, scale=1.5)
+    found = diagnostics.informed(jax.random.key(0), model, data)
+    assert (found.parameters, found.informed) == (7, 6)
+
+
+def test_two_camps_are_told_from_one_by_new_annotators():
+    data, _, _ = panel(2, annotators=40, items=6, each=20)
+    found = bp.sweep(
+        jax.random.key(0),
+        models.latent_class_bradley_terry,
+        data,
+        values=(1, 2),
+        method=bp.laplace,
+        settings={"draws": 1000, "proposals": 2000},
+    )
+    assert list(found.table.index) == ["classes=2", "classes=1"]
+    assert found.table["elpd_diff"].iloc[1] < -20 and set(found.fits) == set(found.models) == set(
+        found.results
+    )
+    assert "support classes=2" in bp.conclusion(found.table)
+    with pytest.raises(ValueError, match="at least two values of 'classes'"):
+        bp.sweep(jax.random.key(0), models.latent_class_bradley_terry, data, values=(2,))
