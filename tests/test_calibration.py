@@ -40,7 +40,7 @@ def test_a_right_model_is_calibrated_by_laplace():
     [
         ({"sign": -1.0}, "log_density[0]"),
         ({"fitted": 3.0}, "log-likelihood"),
-        ({"fitted": 0.4}, "log_density[0]"),
+        ({"fitted": 0.25}, "log_density[0]"),
     ],
     ids=["swapped sign", "prior too wide", "prior too narrow"],
 )
