@@ -109,6 +109,7 @@ def fit(
     draws: int | None = None,
     target_accept: float | None = None,
     steps: int | None = None,
+    guide: str | None = None,
     progress: bool | None = None,
     columns: Columns | None = None,
 ) -> None:
@@ -126,6 +127,7 @@ def fit(
         draws: Draws to keep, of each chain for nuts.
         target_accept: Target acceptance, nearer 1 for smaller steps (nuts).
         steps: Steps of the optimiser (svi).
+        guide: Family of the approximation (svi): normal for models with thousands of weights.
         progress: Show a progress bar; on a terminal unless said.
         columns: Which columns are what.
     """
@@ -135,13 +137,8 @@ def fit(
     answers = read(data, columns)
     sites = _sites(found, answers, given)
     chosen, why = (method, "") if method else _choose_method(sites)
-    settings = {
-        "chains": chains,
-        "warmup": warmup,
-        "draws": draws,
-        "target_accept": target_accept,
-        "steps": steps,
-    }
+    settings = {"chains": chains, "warmup": warmup, "draws": draws, "target_accept": target_accept}
+    settings |= {"steps": steps, "guide": guide}
     run = _method(chosen, settings, progress=sys.stderr.isatty() if progress is None else progress)
 
     import jax
@@ -341,7 +338,7 @@ def _method(name: str, settings: Mapping[str, Any], *, progress: bool) -> Callab
             f"{name} has no setting {strange[0].replace('_', '-')}; got --{strange[0].replace('_', '-')} "
             f"{given[strange[0]]}. Leave it out, or fit with --method {' or '.join(having)}."
         )
-    if bad := [name for name, value in given.items() if value <= 0]:
+    if bad := [name for name, value in given.items() if not isinstance(value, str) and value <= 0]:
         raise ValueError(
             f"settings of {name} are positive; got --{bad[0].replace('_', '-')} {given[bad[0]]}."
         )

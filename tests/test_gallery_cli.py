@@ -12,7 +12,7 @@ from bayespref import cli, models
 
 pytestmark = pytest.mark.slow
 BY_NUTS = ["--method", "nuts", "--chains", "2", "--warmup", "150", "--draws", "150"]
-BY_SVI = ["--method", "svi", "--steps", "300", "--draws", "100"]
+BY_SVI = ["--method", "svi", "--guide", "normal", "--steps", "300", "--draws", "100"]
 NETWORKS = {models.density_neural_1d, models.density_flow_2d}
 POINTS = ("x", "y")
 
