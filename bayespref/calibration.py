@@ -94,7 +94,7 @@ def sbc(
     rng = np.random.default_rng(np.asarray(jax.random.bits(rank_key, (4,))))
     names = list(measured)
     ranks = np.stack([rank_of_last(measured[name], rng) for name in names], 1)
-    return _result(ranks, names, draws, method, alpha, model)
+    return _result(ranks, names, draws, method, alpha)
 
 
 def _blank(model: Model, design: Comparisons) -> Comparisons:
@@ -253,13 +253,16 @@ def uniformity(ranks: np.ndarray, draws: int) -> float:
 def _narrowest(counts: np.ndarray) -> np.ndarray:
     """(b,) twice the smallest tail probability, over all points, of ECDFs with counts (b, draws + 1)."""
     below = np.cumsum(counts, 1)[:, :-1]
-    total = int(counts[0].sum())
-    share = np.arange(1, counts.shape[1]) / counts.shape[1]
-    at = np.arange(total + 1)
-    left = scipy.stats.binom.cdf(at[:, None], total, share)
-    right = scipy.stats.binom.sf(at[:, None] - 1, total, share)
-    tails = 2 * np.minimum(left, right)
-    return tails[below, np.arange(len(share))].min(1)
+    tails = _tails(int(counts[0].sum()), counts.shape[1])
+    return tails[below, np.arange(below.shape[1])].min(1)
+
+
+@functools.lru_cache(maxsize=8)
+def _tails(total: int, bins: int) -> np.ndarray:
+    """(total + 1, bins - 1) twice the smaller tail of each number of ranks below each bin's end."""
+    share, at = np.arange(1, bins) / bins, np.arange(total + 1)[:, None]
+    left, right = scipy.stats.binom.cdf(at, total, share), scipy.stats.binom.sf(at - 1, total, share)
+    return 2 * np.minimum(left, right)
 
 
 @functools.lru_cache(maxsize=8)
@@ -288,9 +291,7 @@ def bands(simulations: int, draws: int, prob: float) -> tuple[np.ndarray, np.nda
     return ends[0], ends[1]
 
 
-def _result(
-    ranks: np.ndarray, names: list[str], draws: int, method: str, alpha: float, model: Model
-) -> xr.Dataset:
+def _result(ranks: np.ndarray, names: list[str], draws: int, method: str, alpha: float) -> xr.Dataset:
     p = np.array([uniformity(column, draws) for column in ranks.T])
     order = np.argsort(p)
     adjusted = np.empty_like(p)

@@ -122,7 +122,7 @@ def _keywords(columns: Columns) -> dict[str, Any]:
     ):
         if name in given:
             given[name] = _split(given[name])
-    for name in ("choice_id", "available"):
+    for name in ("choice_id", "available", "ranks"):
         if len(given.get(name, "")) == 1:
             given[name] = given[name][0]
     if "outcomes" in given:

@@ -297,7 +297,7 @@ def posterior_predictive(
     check_same_model(model, fit)
     if annotators not in ("known", "new"):
         raise refuse("annotators are 'known' or 'new'", repr(annotators))
-    comparisons = data_of(fit)
+    known = comparisons = data_of(fit)
     total_answers = comparisons.answers
     sample_key, draw_key = jax.random.split(key)
     if comparisons.answers > answers:
@@ -329,9 +329,8 @@ def posterior_predictive(
 
     blank = expanded.replace(outcome=None, has_ties=False, has_none=False)
     keys = jax.random.split(draw_key, total)
-    replicated = np.asarray(replicate(data_of(fit), blank, latent, keys))
-    if expanded.response == "ranking":
-        replicated = as_deep(replicated, expanded)
+    replicated = np.asarray(replicate(known, blank, latent, keys))
+    replicated = as_deep(replicated, expanded)
     dims = ("chain", "draw", "answer", "position")[: replicated.ndim + 1]
     tree = xr.DataTree.from_dict(
         {

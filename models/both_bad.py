@@ -11,7 +11,7 @@ from bayespref import behaviours, choices, rewards
 def both_bad(comparisons, *, scale=None, tie_spread=1.5, bar_spread=1.5):
     """One shared density over items, with ties by Davidson; nothing is chosen if all that is shown is bad.
 
-    P(neither) = bar / (bar + what was shown), in units of an average item's worth: 1 is a bar as high as
+    P(neither) = bar / (bar + what was shown), in units of the mean worth m p(x) = 1: a bar of 1 is as high as
     one average item. "Both bad" speaks of levels where a tie speaks of differences; `bar` places worths on
     an absolute scale. Source: Davidson (1970) for ties; the outside option of discrete choice.
 
@@ -25,6 +25,6 @@ def both_bad(comparisons, *, scale=None, tie_spread=1.5, bar_spread=1.5):
     log_density = rewards.item_table(comparisons, scale=scale)
     log_tie = numpyro.sample("log_tie", dist.Normal(0, tie_spread))
     log_bar = numpyro.sample("log_bar", dist.Normal(0, bar_spread))
-    worth = behaviours.luce(log_density - jnp.mean(log_density))
+    worth = behaviours.luce(log_density + jnp.log(comparisons.items.size))
     score = worth[comparisons.shown]
     bp.observe(comparisons, choices.or_none(choices.davidson(score, log_tie), score, log_bar))

@@ -35,7 +35,8 @@ def judges_with_covariates(
         )
     with numpyro.plate("covariate", len(names), dim=-2), numpyro.plate("item", m, dim=-1):
         numpyro.deterministic("slope", raw / unit[:, None])
-    worth = behaviours.luce(log_density) + z @ raw
+    shift = z @ raw if comparisons.items.index is None else (z @ raw)[:, comparisons.items.index]
+    worth = behaviours.luce(log_density) + shift
     score = jnp.take_along_axis(worth[comparisons.annotator], comparisons.shown, axis=1)
     if dimensions:
         score = score + populations.tastes("taste", comparisons, dimensions=dimensions, spread=spread)

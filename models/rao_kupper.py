@@ -17,7 +17,7 @@ def rao_kupper(comparisons, *, scale=None, threshold_spread=1.0):
         comparisons: answers to pairs, with ties.
         scale: prior standard deviation of worths in log-odds; None learns it from the data.
         threshold_spread: prior scale of the threshold in log-odds; with 1, a priori equals tie with
-            probability below .33 in half of all populations, below .81 in 95 %.
+            probability below .33 in half of all populations, below .76 in 95 %.
     """
     log_density = rewards.item_table(comparisons, scale=scale)
     threshold = numpyro.sample("threshold", dist.HalfNormal(threshold_spread))

@@ -475,6 +475,21 @@ def test_no_lapse_and_a_mixture_of_one_change_nothing():
     same(Mixture((logit(score),), jnp.zeros(1)), logit(score))
 
 
+@pytest.mark.parametrize("name", ["logit of 4", "davidson of 2", "graded without", "plackett_luce of 4"])
+def test_slips_of_slips_are_slips(name):
+    """A lapse around a lapse, or around a mixture of one, guesses as the choice inside does."""
+    k, make = CHOICES[name]
+    choice, rates = make(scores(k, N)), (0.2, 0.3)
+    once = lapse(choice, 1 - (1 - rates[0]) * (1 - rates[1]))
+    value = jnp.asarray(every_answer(k, make)[np.arange(N) % len(every_answer(k, make))])
+    first = lapse(choice, rates[0])
+    for twice in (lapse(first, rates[1]), lapse(choices.Mixture((first,), jnp.zeros(1)), rates[1])):
+        same(twice, once, atol=16 * EPS)
+        np.testing.assert_allclose(twice.log_prob(value), once.log_prob(value), rtol=1e-5, atol=16 * EPS)
+        drawn = twice.sample(jax.random.key(0))
+        assert drawn.shape == value.shape and twice.support(drawn).all()
+
+
 def test_crowd_bt_is_a_lapse():
     """E3: reliability eta above one half is a lapse of 2 (1 - eta)."""
     score, eta = scores(2, 20), 0.8

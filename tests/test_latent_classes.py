@@ -162,11 +162,19 @@ def test_a_fit_numbers_classes_from_the_largest():
     fit = bp.laplace(jax.random.key(0), models.latent_class_bradley_terry, data, draws=500, proposals=1000)
     weight = fit["posterior"]["weight"].values[0]
     assert (weight[:, 0] > 0.5).mean() > 0.95 and abs(weight[:, 0].mean() - 0.65) < 0.2
+    # All are told apart, so the weights are Dirichlet(2 + 39, 2 + 21), known from 500 draws.
+    exact_sd = np.sqrt(41 * 23 / (64**2 * 65))
+    assert abs(weight[:, 0].mean() - 41 / 64) < 5 * exact_sd / np.sqrt(500)
+    assert abs(weight[:, 0].std() / exact_sd - 1) < 5 / np.sqrt(2 * 500)
     belongs = bp.memberships(models.latent_class_bradley_terry, fit).mean(("chain", "draw"))
     assert (belongs.argmax("class").values == 1 - camp).mean() >= 0.95
     found = fit["posterior"]["log_density"].mean(("chain", "draw")).values
     for mine, theirs in zip(found, worths[::-1], strict=True):
         assert np.corrcoef(mine, theirs)[0, 1] > 0.9
+    draws = fit["posterior"]["log_density"].values[0]
+    draws = draws - draws.mean(2, keepdims=True)
+    away = (draws.mean(0) - worths[::-1] + worths[::-1].mean(1, keepdims=True)) / draws.std(0)
+    assert np.abs(away).max() < 4.5 and 0.3 < (away**2).mean() < 2.5  # 24 of them, within 5 SE of 1
     # Latent sites are renumbered with the rest: computed again from them, everything is the same.
     latent = {name: jnp.asarray(value.values[0, -1]) for name, value in fit["latent"].data_vars.items()}
     trace = run(models.latent_class_bradley_terry, data, latent)
@@ -214,11 +222,14 @@ def test_known_annotators_are_predicted_as_their_class():
     pairs = Comparisons.from_arrays(
         [[0, 1]] * 60, items=data.items, annotator=np.arange(60), annotators=data.annotators, merge=False
     )
-    known = bp.predict(jax.random.key(1), model, fit, pairs)["probability"].values[:, 0]
+    predicted = bp.predict(jax.random.key(1), model, fit, pairs, prob=0.999).isel(outcome=0)
+    known = predicted["probability"].values
     exact = 1 / (1 + np.exp(worths[:, 1] - worths[:, 0]))
     for index in (0, 1):
         mine = known[camp == index]
         assert abs(np.median(mine) - exact[index]) < 0.15
+        lower, upper = (predicted[end].values[camp == index] for end in ("lower", "upper"))
+        assert ((lower < exact[index]) & (exact[index] < upper)).all() and np.median(upper - lower) < 0.4
     strangers = Comparisons.from_arrays([[0, 1]], items=data.items, annotator=[0], annotators=["stranger"])
     new = bp.predict(jax.random.key(1), model, fit, strangers)["probability"].values[0, 0]
     assert known.min() < new < known.max()

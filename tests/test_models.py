@@ -24,6 +24,7 @@ from helpers import (
 
 import bayespref as bp
 from bayespref import models
+from bayespref.inference.minibatch import minibatch
 from bayespref.inference.program import sites_of
 
 FILES = sorted(path for path in (ROOT / "models").glob("*.py") if path.stem != "__init__")
@@ -266,6 +267,49 @@ def test_rationality_prior():
     factor = np.exp(2 * 1.96 * sd)
     assert abs(np.median(factor) - 3.75) < 0.25 and np.median(factor) < 4
     assert 42 < np.quantile(factor, 0.95) < 50
+
+
+def test_rao_kupper_prior():
+    """A priori equals tie with probability below .33 in half of populations, below .76 in 95 %."""
+    threshold = prior(models.rao_kupper, DATA, DRAWS)["threshold"]
+    # The density of the probability at these quantiles is 1.4 and 0.5.
+    np.testing.assert_allclose(np.quantile(np.tanh(threshold / 2), [0.5, 0.95]), [0.33, 0.76], atol=0.02)
+
+
+def test_both_bad_prior():
+    """A priori two average items are both bad with probability between .03 and .90 (95 %)."""
+    bar = np.exp(prior(models.both_bad, DATA, DRAWS)["log_bar"])
+    np.testing.assert_allclose(middle(bar / (bar + 2)), [0.03, 0.90], atol=0.01)
+
+
+def test_careless_crowd_prior():
+    """A priori the typical annotator lapses with probability between .01 and .49 (95 %)."""
+    typical = prior(models.careless_crowd, DATA, DRAWS)["typical_logit_lapse"]
+    np.testing.assert_allclose(middle(1 / (1 + np.exp(-typical))), [0.01, 0.49], atol=0.02)
+
+
+def test_crowd_bt_prior():
+    """A priori the typical annotator's reliability lies between .52 and .99 (95 %)."""
+    typical = prior(models.crowd_bt, DATA, DRAWS)["typical_logit_reliability"]
+    np.testing.assert_allclose(middle(1 / (1 + np.exp(-typical))), [0.52, 0.99], atol=0.01)
+
+
+# ---- in minibatches ----------------------------------------------------------------------------------
+
+IN_BATCHES = [models.judges_with_covariates, models.both_bad, models.crowd_tastes, models.intransitive]
+
+
+@pytest.mark.parametrize("model", IN_BATCHES, ids=lambda model: model.__name__)
+@pytest.mark.parametrize("features", [None, "items"])
+def test_a_row_of_a_minibatch_is_scored_as_in_the_data(model, features):
+    """A batch carries its own items only: whatever is by item, or an average over items, must not change."""
+    data = answers(annotators=PEOPLE, features=features, merge=False)
+    values, batch = one_draw(model, data), minibatch(jax.random.key(1), data, 7)
+    full, part = (outcome_log_probs(model, each, values) for each in (data, batch))
+    shown, who = np.asarray(batch.items.index)[np.asarray(batch.shown)], np.asarray(batch.annotator)
+    for row, probs in enumerate(part):
+        alike = (np.asarray(data.shown) == shown[row]).all(1) & (np.asarray(data.annotator) == who[row])
+        np.testing.assert_allclose(probs, full[np.flatnonzero(alike)[0]], rtol=64 * EPS, atol=64 * EPS)
 
 
 # ---- what only some have -----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import jax
@@ -86,6 +87,57 @@ class Choice(Distribution):
         return self.draw(key, None, sample_shape)
 
 
+class Around(Choice):
+    """A choice made of another, `inner`: the same answers, the same guesses."""
+
+    @property
+    def inner(self) -> Choice:
+        """The choice that says which answers there are."""
+        raise NotImplementedError
+
+    @property
+    def k(self) -> int:
+        """How many things are shown."""
+        return self.inner.k
+
+    @property
+    def outcomes(self) -> int:
+        """How many answers there are."""
+        return self.inner.outcomes
+
+    @property
+    def response(self) -> str:
+        """The kind of answer."""
+        return self.inner.response
+
+    @property
+    def ties(self) -> bool:
+        """Whether a tie is a possible answer."""
+        return self.inner.ties
+
+    @property
+    def nones(self) -> bool:
+        """Whether none of them is a possible answer."""
+        return self.inner.nones
+
+    @property
+    def support(self) -> constraints.Constraint:
+        """The answers of `inner`."""
+        return self.inner.support
+
+    def guess_log_probs(self, available: Array | None = None) -> Array:
+        """(..., outcomes) log-probabilities of somebody who does not look."""
+        return self.inner.guess_log_probs(available)
+
+    def guess_log_prob(self, value: Array, available: Array | None = None) -> Array:
+        """(...,) log-probability of the answers `value` by somebody who does not look."""
+        return self.inner.guess_log_prob(value, available)
+
+    def guess(self, key: Array, available: Array | None = None, sample_shape: tuple[int, ...] = ()) -> Array:
+        """Draw answers of somebody who does not look."""
+        return self.inner.guess(key, available, sample_shape)
+
+
 class Scored(Choice):
     """A choice given by the scores of what was shown, and perhaps more."""
 
@@ -120,6 +172,22 @@ def two_at_a_time(what: str, score: Array, remedy: str) -> None:
     """Refuse larger sets where a distribution compares two things."""
     if jnp.shape(score)[-1:] not in ((2,), (1,), ()):
         raise refuse(f"{what} compares two things at a time", f"k = {jnp.shape(score)[-1]}", remedy=remedy)
+
+
+def log_mixture(each: Sequence[Array], log_weight: Array) -> Array:
+    """Log sum_h w_h exp(each_h), minus infinity where all are impossible.
+
+    Args:
+        each: h arrays (...) of log-probabilities.
+        log_weight: (..., h) or (h,) log weights.
+
+    Example:
+        >>> float(jnp.exp(log_mixture([jnp.log(0.25), jnp.log(0.75)], jnp.log(jnp.array([0.5, 0.5])))))
+        0.5
+    """
+    stacked = jnp.stack(each, -1)
+    mixed = jax.nn.logsumexp(jnp.maximum(stacked, IMPOSSIBLE) + log_weight, axis=-1)
+    return jnp.where((stacked > -jnp.inf).any(-1), mixed, -jnp.inf)
 
 
 def pick(log_probs: Array, value: Array) -> Array:

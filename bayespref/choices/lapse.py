@@ -10,14 +10,14 @@ from jax import Array
 from jax.typing import ArrayLike
 from numpyro.distributions import constraints
 
-from bayespref.choices.base import IMPOSSIBLE, Choice
+from bayespref.choices.base import Around, Choice, log_mixture
 from bayespref.comparisons import refuse
 
 SMALLEST = 1e-37
 """Smallest guess rate told from zero, near the smallest normal float32."""
 
 
-class Lapse(Choice):
+class Lapse(Around):
     """With probability `rate` a guess among what was shown, else `choice`; see `lapse`."""
 
     arg_constraints: ClassVar[dict] = {"rate": constraints.unit_interval}
@@ -29,43 +29,24 @@ class Lapse(Choice):
 
     @property
     @override
-    def k(self) -> int:
-        return self.choice.k
+    def inner(self) -> Choice:
+        return self.choice
 
-    @property
-    @override
-    def outcomes(self) -> int:
-        return self.choice.outcomes
-
-    @property
-    @override
-    def response(self) -> str:
-        return self.choice.response
-
-    @property
-    @override
-    def ties(self) -> bool:
-        return self.choice.ties
-
-    @property
-    @override
-    def nones(self) -> bool:
-        return self.choice.nones
-
-    @property
-    @override
-    def support(self) -> constraints.Constraint:
-        return self.choice.support
+    def _log_weight(self, rate: Array) -> Array:
+        """(..., 2) log-probabilities of attention and of a slip."""
+        return jnp.stack([jnp.log1p(-rate), jnp.log(jnp.maximum(rate, SMALLEST))], -1)
 
     @override
     def log_probs(self, available: Array | None = None) -> Array:
         rate = jnp.broadcast_to(self.rate, self.batch_shape)[..., None]
-        return _mixed(rate, self.choice.log_probs(available), self.choice.guess_log_probs(available))
+        each = [self.choice.log_probs(available), self.choice.guess_log_probs(available)]
+        return log_mixture(each, self._log_weight(rate))
 
     @override
     def answer_log_prob(self, value: Array, available: Array | None = None) -> Array:
         attended = self.choice.answer_log_prob(value, available)
-        return _mixed(self.rate, attended, self.choice.guess_log_prob(value, available))
+        guessed = jnp.broadcast_to(self.choice.guess_log_prob(value, available), attended.shape)
+        return log_mixture([attended, guessed], self._log_weight(self.rate))
 
     @override
     def draw(self, key: Array, available: Array | None = None, sample_shape: tuple[int, ...] = ()) -> Array:
@@ -74,14 +55,6 @@ class Lapse(Choice):
         slips = slips.reshape(slips.shape + (1,) * len(self.event_shape))
         guessed = self.choice.guess(keys[1], available, sample_shape)
         return jnp.where(slips, guessed, self.choice.draw(keys[2], available, sample_shape))
-
-
-def _mixed(rate: Array, attended: Array, guessed: Array) -> Array:
-    """log(rate exp(guessed) + (1 - rate) exp(attended)), minus infinity where both are impossible."""
-    attentive, guess = jnp.log1p(-rate), jnp.log(jnp.maximum(rate, SMALLEST))
-    possible = (attended > -jnp.inf) | (guessed > -jnp.inf)
-    attended, guessed = (jnp.maximum(x, IMPOSSIBLE) for x in (attended, guessed))
-    return jnp.where(possible, jnp.logaddexp(attentive + attended, guess + guessed), -jnp.inf)
 
 
 def lapse(choice: Choice, rate: ArrayLike) -> Lapse:

@@ -7,12 +7,11 @@ from typing import ClassVar, override
 import jax
 import jax.numpy as jnp
 from jax import Array
-from numpyro.distributions import constraints
 
-from bayespref.choices.base import IMPOSSIBLE, Choice
+from bayespref.choices.base import Around, Choice, log_mixture
 
 
-class Mixture(Choice):
+class Mixture(Around):
     """P(y) = sum_h w_h P_h(y); see `populations.mixture`."""
 
     arg_constraints: ClassVar[dict] = {}
@@ -27,43 +26,18 @@ class Mixture(Choice):
 
     @property
     @override
-    def k(self) -> int:
-        return self.components[0].k
-
-    @property
-    @override
-    def outcomes(self) -> int:
-        return self.components[0].outcomes
-
-    @property
-    @override
-    def response(self) -> str:
-        return self.components[0].response
-
-    @property
-    @override
-    def ties(self) -> bool:
-        return self.components[0].ties
-
-    @property
-    @override
-    def nones(self) -> bool:
-        return self.components[0].nones
-
-    @property
-    @override
-    def support(self) -> constraints.Constraint:
-        return self.components[0].support
+    def inner(self) -> Choice:
+        return self.components[0]
 
     @override
     def log_probs(self, available: Array | None = None) -> Array:
-        return _mixed(
+        return log_mixture(
             [choice.log_probs(available) for choice in self.components], self.log_weight[..., None, :]
         )
 
     @override
     def answer_log_prob(self, value: Array, available: Array | None = None) -> Array:
-        return _mixed(
+        return log_mixture(
             [choice.answer_log_prob(value, available) for choice in self.components], self.log_weight
         )
 
@@ -76,22 +50,3 @@ class Mixture(Choice):
             choice.draw(k, available, sample_shape) for choice, k in zip(self.components, keys, strict=True)
         ]
         return jnp.select([which == index for index in range(len(each))], each)
-
-    @override
-    def guess_log_probs(self, available: Array | None = None) -> Array:
-        return self.components[0].guess_log_probs(available)
-
-    @override
-    def guess_log_prob(self, value: Array, available: Array | None = None) -> Array:
-        return self.components[0].guess_log_prob(value, available)
-
-    @override
-    def guess(self, key: Array, available: Array | None = None, sample_shape: tuple[int, ...] = ()) -> Array:
-        return self.components[0].guess(key, available, sample_shape)
-
-
-def _mixed(each: list[Array], log_weight: Array) -> Array:
-    """Log sum_h w_h exp(each_h), minus infinity where all are impossible."""
-    stacked = jnp.stack(each, -1)
-    mixed = jax.nn.logsumexp(jnp.maximum(stacked, IMPOSSIBLE) + log_weight, axis=-1)
-    return jnp.where((stacked > -jnp.inf).any(-1), mixed, -jnp.inf)

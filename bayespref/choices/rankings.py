@@ -10,10 +10,7 @@ from jax import Array
 from jax.scipy.special import gammaln
 from numpyro.distributions import constraints
 
-from bayespref.choices.base import Scored
-
-ABSENT = -1e30
-"""Score of what was not shown."""
+from bayespref.choices.base import IMPOSSIBLE, Scored
 
 
 class PlackettLuce(Scored):
@@ -37,7 +34,7 @@ class PlackettLuce(Scored):
 
     @override
     def answer_log_prob(self, value: Array, available: Array | None = None) -> Array:
-        score = self.score if available is None else jnp.where(available, self.score, ABSENT)
+        score = self.score if available is None else jnp.where(available, self.score, IMPOSSIBLE)
         value, score = jnp.broadcast_arrays(value, score)
         unranked = value < 0
         # The best first, then the unranked, then what was not shown: each is chosen among those after it.

@@ -20,7 +20,7 @@ from bayespref.populations import LatentClasses
 
 HYPER = ("_scale", "_sd", "_correlation", "_strength")
 """Endings of sites that describe a prior, and reach the answers through others."""
-TOLERANCE = 1e-9
+TOLERANCE = 3e-5
 """Singular values below this, relative to the largest, are zero: derivatives are in double precision."""
 
 
@@ -102,7 +102,7 @@ def informed(
         scores = _scores(key, seeded, data, unravel, point, patterns)
     basis = _row_space(np.concatenate([_unit(moves), _unit(scores)]))
     along = np.linalg.svd(_unit(scores) @ basis, compute_uv=False) if basis.shape[1] else np.zeros(0)
-    seen = int((along > TOLERANCE**0.5 * max(along.max(initial=0.0), 1e-300)).sum())
+    seen = int((along > TOLERANCE * max(along.max(initial=0.0), 1e-300)).sum())
     worst = along.max() / along.min() if seen == basis.shape[1] and seen else np.inf
     return Informed(basis.shape[1], seen, float(worst))
 
@@ -166,4 +166,4 @@ def _unit(matrix: np.ndarray) -> np.ndarray:
 def _row_space(matrix: np.ndarray) -> np.ndarray:
     """(d, r) orthonormal basis of the rows."""
     _, size, right = np.linalg.svd(matrix, full_matrices=False)
-    return right[size > TOLERANCE**0.5 * size.max(initial=0.0)].T
+    return right[size > TOLERANCE * size.max(initial=0.0)].T

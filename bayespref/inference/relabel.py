@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import jax
@@ -63,17 +64,14 @@ def log_numberings(model: Model, comparisons: Comparisons) -> float:
     return math.lgamma(classes + 1) if exchangeable else 0.0
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def log_memberships(model: Model, comparisons: Comparisons, latent: Values) -> Array:
     """(s, a, K) log-probability of each annotator's class at every draw of the latents."""
 
-    @jax.jit
-    def compute(comparisons: Comparisons, latent: Values) -> Array:
-        def one(values: Values) -> Array:
-            return run(model, comparisons, values)["outcome"]["fn"].membership(comparisons.outcome)
+    def one(values: Values) -> Array:
+        return run(model, comparisons, values)["outcome"]["fn"].membership(comparisons.outcome)
 
-        return map_draws(one, latent)
-
-    return compute(comparisons, latent)
+    return map_draws(one, latent)
 
 
 def numbering(membership: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ def read_long(
     available: str | Sequence[str] | None,
     attributes: Mapping[str, Sequence[str]] | Sequence[str] | None,
     shown_columns: Mapping[str, str],
-    ranks: str | None = None,
+    ranks: str | Sequence[str] | None = None,
 ) -> Layout:
     """Read choices; the position of an alternative is its place among the rows of its choice."""
     if isinstance(attributes, Mapping):

@@ -121,7 +121,7 @@ def read_table(
             available=available,
             attributes=attributes,
             shown_columns=shown_columns,
-            ranks=ranks if isinstance(ranks, str) or ranks is None else _one(ranks),
+            ranks=ranks,
         )
     else:
         pair = () if winner is None or loser is None else (winner, loser)
@@ -203,12 +203,6 @@ def _refuse_strangers(form: str, **given) -> None:
     twice = {"ranks", "levels", "outcomes"} & set(said), {"ranks", "outcome", "chosen"} & set(said)
     if any(len(names) > 1 for names in twice):
         raise refuse("answers are said in one way", f"{', '.join(sorted(set().union(*twice)))} together")
-
-
-def _one(columns: Sequence[str]) -> str:
-    if len(columns) != 1:
-        raise refuse("a long table has one column of ranks", repr(columns))
-    return columns[0]
 
 
 def _presentation(form: str, presentation: str | None) -> str:

@@ -8,9 +8,7 @@ from matplotlib.axes import Axes
 
 from bayespref.comparisons import refuse
 from bayespref.plots._canvas import PANEL, canvas, caption, inches_of, label_ticks, rows_canvas
-
-LABELLED = 60
-"""Annotators up to which each row is labelled."""
+from bayespref.plots.annotators import LABELLED
 
 
 def memberships(belongs: xr.DataArray, *, ax: Axes | None = None) -> Axes:

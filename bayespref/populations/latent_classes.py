@@ -12,7 +12,7 @@ from jax import Array
 from numpyro.distributions import Distribution, constraints
 
 from bayespref.choices import Choice
-from bayespref.choices.base import IMPOSSIBLE
+from bayespref.choices.base import log_mixture
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.populations.mixtures import check_alike
 
@@ -79,6 +79,10 @@ class LatentClasses(Distribution):
         total = self._total(each, self.count)[self.annotator]
         return jax.nn.logsumexp(total, -1) - jax.nn.logsumexp(total - each, -1)
 
+    def _log_weights(self) -> Array:
+        """(a, K) log-probability of each class for each annotator."""
+        return jnp.broadcast_to(self.log_weight, (self.annotators, len(self.components)))
+
     def given(self, membership: Array) -> LatentClasses:
         """The same answers by annotators of whom (a, K) log-probabilities of each class are known."""
         known = copy.copy(self)
@@ -87,10 +91,8 @@ class LatentClasses(Distribution):
 
     def outcome_log_probs(self) -> Array:
         """(n, outcomes) log-probability of every outcome, whoever in the class answers."""
-        each = jnp.stack([choice.log_probs(self.available) for choice in self.components], -1)
-        log_weight = jnp.broadcast_to(self.log_weight, (self.annotators, len(self.components)))
-        mixed = jax.nn.logsumexp(jnp.maximum(each, IMPOSSIBLE) + log_weight[self.annotator][:, None, :], -1)
-        return jnp.where((each > -jnp.inf).any(-1), mixed, -jnp.inf)
+        each = [choice.log_probs(self.available) for choice in self.components]
+        return log_mixture(each, self._log_weights()[self.annotator][:, None, :])
 
     @override
     def log_prob(self, value: Array) -> Array:
@@ -101,8 +103,7 @@ class LatentClasses(Distribution):
     def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
         """A class for each annotator, then one answer for each row."""
         key, *keys = jax.random.split(key, len(self.components) + 1)
-        log_weight = jnp.broadcast_to(self.log_weight, (self.annotators, len(self.components)))
-        who = jax.random.categorical(key, log_weight, shape=(*sample_shape, self.annotators))
+        who = jax.random.categorical(key, self._log_weights(), shape=(*sample_shape, self.annotators))
         which = jnp.take(who, self.annotator, axis=-1)
         which = which.reshape(which.shape + (1,) * len(self.choice.event_shape))
         each = [
