@@ -32,7 +32,7 @@ from bayespref.rewards.gp import log_scale, sqrt_eigenvalues
 
 LINE = supports.interval(toys.LOW, toys.HIGH)
 X = LINE.points[:, 0]
-DRAWS, POINTS = 8000, 8
+DRAWS, POINTS = 16000, 16
 """Of an approximation, for its covariance, and values of the scales that they are drawn at."""
 
 
@@ -113,7 +113,7 @@ def sample(key, coordinates, data, arguments):
     potential.defvjp(value_and_slope, lambda slope, cotangent: (cotangent * slope,))
 
     start = jax.random.normal(key, (2, size))
-    kernel = NUTS(potential_fn=potential, target_accept_prob=0.8, max_tree_depth=7)
+    kernel = NUTS(potential_fn=potential, target_accept_prob=arguments.accept, max_tree_depth=7)
     chains = MCMC(
         kernel,
         num_warmup=arguments.warmup,
@@ -145,8 +145,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--answers", type=int, default=toys.ANSWERS)
     parser.add_argument("--fits", type=int, default=2)
-    parser.add_argument("--warmup", type=int, default=200)
-    parser.add_argument("--draws", type=int, default=500)
+    parser.add_argument("--warmup", type=int, default=250)
+    parser.add_argument("--draws", type=int, default=800)
+    parser.add_argument("--accept", type=float, default=0.95)
     arguments = parser.parse_args()
     data = toys.answers(jax.random.key(0), [toys.narrow, toys.wide], answers=arguments.answers)
     chains = []
