@@ -155,6 +155,21 @@ def make_ranks(quantities=8):
 
 
 UNIFORM = np.linspace(0.02, 0.98, 300)
+
+
+def make_ties():
+    values = {
+        "difference": [0.2, 1.0, 3.0],
+        "answers": [50, 40, 60],
+        "observed": [0.4, 0.2, 0.1],
+        "predicted": [0.35, 0.22, 0.05],
+        "lower": [0.3, 0.15, 0.02],
+        "upper": [0.45, 0.3, 0.08],
+    }
+    data = {name: ("bin", value) for name, value in values.items()}
+    return xr.Dataset(data, attrs={"model": "davidson", "prob": 0.89})
+
+
 PICTURES = {
     "forest": lambda **at: plots.forest(make_fit(), **at),
     "forest of a matrix": lambda **at: plots.forest(make_fit(), name="taste_correlation", **at),
@@ -185,6 +200,7 @@ PICTURES = {
     "annotator_map": lambda **at: plots.annotator_map(make_tastes(), **at),
     "annotator_map of one": lambda **at: plots.annotator_map(make_tastes(dimensions=1), **at),
     "sbc": lambda **at: plots.sbc(make_ranks(), **at),
+    "ties": lambda **at: plots.ties(make_ties(), **at),
 }
 
 

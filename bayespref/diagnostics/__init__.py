@@ -3,5 +3,14 @@
 from bayespref.diagnostics.agreement import density_agreement, distances, exponent, mean_density
 from bayespref.diagnostics.contraction import contraction
 from bayespref.diagnostics.information import informed
+from bayespref.diagnostics.tie_rate import ties
 
-__all__ = ["contraction", "density_agreement", "distances", "exponent", "informed", "mean_density"]
+__all__ = [
+    "contraction",
+    "density_agreement",
+    "distances",
+    "exponent",
+    "informed",
+    "mean_density",
+    "ties",
+]

@@ -12,6 +12,7 @@ from bayespref.plots.forest import forest
 from bayespref.plots.memberships import memberships
 from bayespref.plots.preferences import preferences
 from bayespref.plots.sbc import sbc
+from bayespref.plots.ties import ties
 from bayespref.plots.win_matrix import win_matrix
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "memberships",
     "preferences",
     "sbc",
+    "ties",
     "win_matrix",
 ]

@@ -1,0 +1,68 @@
+"""Are annotators told apart? 60 of them in two camps, 30 answers each about pairs of 12 items.
+
+Camps hold 35 % and 65 %; worths are N(0, 1.5^2), independent by camp. Printed: how many annotators the
+posterior puts in their camp, and how often 90 % intervals hold the share of the camp.
+
+    python benchmarks/class_recovery.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+
+import jax
+import numpy as np
+
+import bayespref as bp
+from bayespref.inference.trust import FitWarning
+from bayespref.models import latent_class_bradley_terry
+
+ITEMS, PEOPLE, ANSWERS, SHARE = 12, 60, 30, 0.35
+
+
+def simulated(rng: np.random.Generator) -> tuple[bp.Comparisons, np.ndarray]:
+    """A table of answers, and the camp of every annotator: exactly 35 % in camp 1."""
+    camp = rng.permutation(np.arange(PEOPLE) < SHARE * PEOPLE).astype(int)
+    worth = rng.normal(0, 1.5, size=(2, ITEMS))
+    who = np.repeat(np.arange(PEOPLE), ANSWERS)
+    shown = np.stack([rng.choice(ITEMS, 2, replace=False) for _ in who])
+    left, right = (worth[camp[who], shown[:, side]] for side in (0, 1))
+    outcome = (rng.random(len(who)) > 1 / (1 + np.exp(right - left))).astype(int)
+    return bp.Comparisons.from_arrays(shown, outcome, items=ITEMS, annotator=who, merge=False), camp
+
+
+def main() -> None:
+    """Simulate, fit, count."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--replicates", type=int, default=20)
+    parser.add_argument("--draws", type=int, default=400)
+    arguments = parser.parse_args()
+    right, held = [], []
+    for index in range(arguments.replicates):
+        data, camp = simulated(np.random.default_rng(index))
+        start = time.perf_counter()
+        with warnings.catch_warnings(record=True, action="always", category=FitWarning) as told:
+            fit = bp.nuts(
+                jax.random.key(index), latent_class_bradley_terry, data,
+                chains=2, warmup=400, draws=arguments.draws, progress=False,
+            )  # fmt: skip
+        belongs = bp.memberships(latent_class_bradley_terry, fit).mean(("chain", "draw")).values
+        right.append((belongs.argmax(1) == camp).mean())
+        weight = fit["posterior"]["weight"].values[..., 1]
+        lower, upper = np.quantile(weight, [0.05, 0.95])
+        # The camps' realised shares are 35 and 65 %; the interval is for the population's.
+        held.append(lower <= SHARE <= upper)
+        print(
+            f"{index}: {right[-1]:.0%} in their camp, share of the smaller {weight.mean():.3f} "
+            f"({lower:.3f} to {upper:.3f}), {time.perf_counter() - start:.0f} s, {len(told)} warnings",
+            flush=True,
+        )
+    print(
+        f"in their camp: {np.mean(right):.1%} (worst {min(right):.1%}); 90 % intervals hold {np.mean(held):.0%}"
+    )
+
+
+if __name__ == "__main__":
+    main()
