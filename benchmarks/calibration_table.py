@@ -160,8 +160,8 @@ Simulation-based calibration (`bp.sbc`): parameters from the prior, answers from
 truth among its draws. {ITEMS} items, {ANSWERS} answers, {PEOPLE} annotators where they count. Smallest p: of
 uniform ranks, over the quantities ranked; calibrated where it is at least {ALPHA} / {{tests}}, the number of
 quantities in the table. Seconds are of two noisy cores that did other work too. Made by
-`python benchmarks/calibration_table.py`; a model whose row is in `calibration.csv` is not run again unless named
-by `--only`.
+`python benchmarks/calibration_table.py`; a model whose row is in `calibration.csv` is not run again unless
+named by `--only`.
 """
 
 

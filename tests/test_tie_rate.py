@@ -73,5 +73,5 @@ def test_refused(model, data, latent, match):
 def test_worths_by_item_are_needed():
     fit = fit_from_worths(davidson, of_three(), [WORTHS] * 20, log_tie=np.zeros(20))
     fit["posterior"] = fit["posterior"].to_dataset().drop_vars("log_density")
-    with pytest.raises(ValueError, match="worths by item.*no log_density"):
+    with pytest.raises(ValueError, match=r"worths by item.*no log_density"):
         diagnostics.ties(jax.random.key(0), davidson, fit)
