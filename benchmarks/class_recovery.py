@@ -1,7 +1,7 @@
 """Are annotators told apart? 60 of them in two camps, 30 answers each about pairs of 12 items.
 
-Everybody is drawn into a camp, with probabilities 35 % and 65 %; worths are N(0, 1.5^2), independent by camp. Printed: how many annotators the
-posterior puts in their camp, and how often 90 % intervals hold the share of the camp.
+Everybody is drawn into a camp, with probabilities 35 % and 65 %; worths are N(0, 1.5^2), independent by camp.
+Printed: how many annotators the posterior puts in their camp, and how often 90 % intervals hold the 35 %.
 
     python benchmarks/class_recovery.py
 """
