@@ -13,7 +13,8 @@ def bayesian_reward(comparisons, *, scale=1.0, spread=0.5):
 
     Annotators differ in rationality b_a; without annotators everyone has rationality 1. The coefficients
     share a prior standard deviation, learned, so that hundreds of features shrink as far as the answers ask
-    for. The Bayesian last layer of a reward model; arXiv 2311.14115 for the reward as a density.
+    for. The Bayesian last layer of a reward model; arXiv 2311.14115 for the reward as a density. With two
+    features, a priori 95 % of pairs have a win probability between .01 and .99.
 
     Args:
         comparisons: answers with features (embeddings) of the items or of what was shown.

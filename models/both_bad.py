@@ -11,9 +11,10 @@ from bayespref import behaviours, choices, rewards
 def both_bad(comparisons, *, scale=None, tie_spread=1.5, bar_spread=1.5):
     """One shared density over items, with ties by Davidson; nothing is chosen if all that is shown is bad.
 
-    P(neither) = bar / (bar + what was shown), in units of the mean worth m p(x) = 1: a bar of 1 is as high as
-    one average item. "Both bad" speaks of levels where a tie speaks of differences; `bar` places worths on
-    an absolute scale. Source: Davidson (1970) for ties; the outside option of discrete choice.
+    P(neither) = bar / (bar + what was shown), in units of the mean worth m p(x) = 1: a bar of 1 is as high
+    as one average item. "Both bad" speaks of levels where a tie speaks of differences; `bar` places worths
+    on an absolute scale. Where one of two is chosen, a priori 95 % of pairs have a win probability between
+    .01 and .99. Source: Davidson (1970) for ties; the outside option of discrete choice.
 
     Args:
         comparisons: answers with "none", perhaps with ties.

@@ -8,8 +8,9 @@ def bradley_terry_covariates(comparisons, *, scale=None, effect_scale=1.0):
     """One shared density over items; what was shown in the row (its length, its style) pulls answers too.
 
     logit P(a over b) = log p(a) - log p(b) + coefficient . (z_a - z_b), the behaviour Omega(x) = log p(x) +
-    g(x). The worths are then those at equal covariates (a leaderboard with style controlled). Source:
-    Springall (1973); arena style control.
+    g(x). The worths are then those at equal covariates (a leaderboard with style controlled). With two
+    covariates, a priori half of pairs have a win probability between .12 and .88. Source: Springall (1973);
+    arena style control.
 
     Args:
         comparisons: answers without ties, items known by name, features of what was shown.

@@ -13,9 +13,9 @@ def crowd_bt(comparisons, *, scale=None, spread=1.0):
     """One shared reward; annotator a answers by Luce's rule with probability reliability_a, else in reverse.
 
     P_a(i over j) = eta_a sigma(r_i - r_j) + (1 - eta_a) sigma(r_j - r_i), logit eta_a ~ Normal(typical, sd).
-    (eta, r) and (1 - eta, -r) answer alike: typical > 0, most annotators being more right than wrong, is what
-    tells them apart. eta above one half is a lapse of 2 (1 - eta), so no lapse is added. Source: Chen et al.
-    (2013).
+    (eta, r) and (1 - eta, -r) answer alike: typical > 0, most annotators being more right than wrong, is
+    what tells them apart. eta above one half is a lapse of 2 (1 - eta), so no lapse is added. A priori 95 %
+    of pairs have a win probability between .05 and .95. Source: Chen et al. (2013).
 
     Args:
         comparisons: answers to pairs with annotators, without ties.

@@ -8,7 +8,8 @@ def crowd_tastes(comparisons, *, dimensions=1, scale=None, spread=0.5):
     """A shared reward plus low-rank tastes: r_a(x) = r(x) + sum_c s_c u_ac v_c(x).
 
     Items by name have a taste vector each; items with attributes have one that is linear in them, so that
-    new items can be predicted. Source: Simpson and Gurevych (2020), crowdGPPL.
+    new items can be predicted. With two attributes, a priori half of pairs have a win probability between
+    .12 and .88. Source: Simpson and Gurevych (2020), crowdGPPL.
 
     Args:
         comparisons: answers with annotators, without ties.

@@ -10,7 +10,8 @@ from bayespref import behaviours, choices, rewards
 def davidson(comparisons, *, scale=None, tie_spread=1.5):
     """One shared density over items; near-equals tie: P(tie) ~ nu sqrt(p(a) p(b)).
 
-    Two equal items tie with probability nu / (2 + nu). Source: Davidson (1970).
+    Two equal items tie with probability nu / (2 + nu). Where they do not tie, a priori 95 % of pairs have a
+    win probability between .01 and .99. Source: Davidson (1970).
 
     Args:
         comparisons: answers with ties (without any, nu is near 0).

@@ -10,8 +10,8 @@ def density_flow_2d(
     """One density p(x, y) on a rectangle, a uniform one bent by a flow, and Luce's choice rule.
 
     Fit with svi and guide "normal", in minibatches: a flow has thousands of weights, and what a mean-field
-    guide says about its uncertainty is rough (see `rewards.flow`). Source: arXiv 2311.14115; Durkan et
-    al. (2019) for the flow.
+    guide says about its uncertainty is rough (see `rewards.flow`). A priori half of pairs, some units apart,
+    have a win probability between .04 and .97. Source: arXiv 2311.14115; Durkan et al. (2019) for the flow.
 
     Args:
         comparisons: answers about points of a plane (`Comparisons.from_points`), without ties.

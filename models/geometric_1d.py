@@ -8,7 +8,8 @@ def geometric_1d(comparisons, *, alpha=0.5, low=-10.0, high=10.0, kernel="matern
     """One density p(x) that is the geometric average of what the annotator prefers and a reference.
 
     logit P(a over b) = difference of log p / alpha + (1 - 1 / alpha) log reference. Answers of a Luce
-    annotator with density p* lead it to reference^(1 - alpha) p*^alpha / Z. Source: arXiv 2311.14115.
+    annotator with density p* lead it to reference^(1 - alpha) p*^alpha / Z. A priori half of pairs, some
+    units apart, have a win probability between .001 and .999. Source: arXiv 2311.14115.
 
     Args:
         comparisons: answers about points of a line without ties; items have a column `log_reference`

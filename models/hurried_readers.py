@@ -12,7 +12,8 @@ def hurried_readers(comparisons, *, scale=None, spread=0.5):
     """One shared reward; readers differ in rationality, and now and then guess.
 
     P(i) = lapse / k + (1 - lapse) softmax(b_a r)_i. A lapse bounds how sure any answer can be, which a low
-    rationality does not. Source: Wichmann and Hill (2001) for lapses.
+    rationality does not. With two attributes, a priori 95 % of pairs have a win probability between .02 and
+    .98. Source: Wichmann and Hill (2001) for lapses.
 
     Args:
         comparisons: answers with annotators, without ties.

@@ -13,7 +13,8 @@ def latent_class_logit(comparisons, *, classes=2, scale=1.0, concentration=2.0):
 
     p(choices of a) = sum_h weight_h prod_i P_h(y_i), P_h the conditional logit with the coefficients (and
     constants, for named items) of class h. Classes are numbered from the largest, after the fact
-    (`populations.latent_classes`). Source: Kamakura and Russell (1989), Greene and Hensher (2003).
+    (`populations.latent_classes`). With two attributes, a priori 95 % of pairs have a win probability, over
+    both classes, between .02 and .98. Source: Kamakura and Russell (1989), Greene and Hensher (2003).
 
     Args:
         comparisons: choices with annotators and attributes (features) of the items or of what was shown.

@@ -10,8 +10,9 @@ from bayespref import choices, populations, rewards
 def mixed_logit(comparisons, *, common=(), scale=1.0, spread=1.0):
     """Tastes by annotator: utility = (coefficient + taste_a) . x, taste_a ~ Normal(0, correlated).
 
-    `coefficient` is the mean taste, `taste_sd` how far annotators spread around it, both in log-odds for
-    one unit of each attribute. Also known as random-coefficients logit (McFadden and Train, 2000).
+    `coefficient` is the mean taste, `taste_sd` how far annotators spread around it, both in log-odds for one
+    unit of each attribute. Also known as random-coefficients logit (McFadden and Train, 2000). With two
+    attributes, a priori half of pairs have a win probability between .10 and .90.
 
     Args:
         comparisons: choices with annotators and attributes (features).

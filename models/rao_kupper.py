@@ -10,8 +10,9 @@ from bayespref import behaviours, choices, rewards
 def rao_kupper(comparisons, *, scale=None, threshold_spread=1.0):
     """One shared density over items; differences that annotators cannot tell from none are ties.
 
-    P(a over b) = p(a) / (p(a) + theta p(b)), theta = exp(threshold); equals tie with probability
-    (theta - 1) / (theta + 1). Source: Rao and Kupper (1967).
+    P(a over b) = p(a) / (p(a) + theta p(b)), theta = exp(threshold); equals tie with probability (theta - 1)
+    / (theta + 1). Where they do not tie, a priori 95 % of pairs have a win probability between .004 and
+    .996. Source: Rao and Kupper (1967).
 
     Args:
         comparisons: answers to pairs, with ties.

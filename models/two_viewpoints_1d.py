@@ -13,8 +13,8 @@ def two_viewpoints_1d(comparisons, *, low=-10.0, high=10.0, kernel="matern52", b
 
     P(a over b) = sum_h w_h p_h(a) / (p_h(a) + p_h(b)), without annotator ids. The likelihood does not tell
     which annotator is called first: they are reported in the order of their means, so that chains agree.
-    `log_density` (viewpoint, x), `weight` (viewpoint). Source: arXiv 2311.14115, the two-annotator
-    experiments.
+    `log_density` (viewpoint, x), `weight` (viewpoint). A priori half of pairs, some units apart, have a win
+    probability between .23 and .77. Source: arXiv 2311.14115, the two-annotator experiments.
 
     Args:
         comparisons: answers about points of a line, without ties.

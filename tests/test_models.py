@@ -1,9 +1,11 @@
 """The gallery: every file of `models/` keeps one contract; what only one of them has stands below."""
 
 import ast
+import dataclasses
 import functools
 import importlib
 import inspect
+import re
 
 import jax
 import jax.numpy as jnp
@@ -21,11 +23,12 @@ from helpers import (
     prior,
     without_outcomes,
 )
+from scipy.special import expit
 
 import bayespref as bp
 from bayespref import models
 from bayespref.inference.minibatch import minibatch
-from bayespref.inference.program import sites_of
+from bayespref.inference.program import run, sites_of
 
 FILES = sorted(path for path in (ROOT / "models").glob("*.py") if path.stem != "__init__")
 DATA = answers(features="shown")
@@ -232,7 +235,7 @@ def test_scales_of_the_prior_are_options():
 
 # ---- what the docstrings say of the priors -----------------------------------------------------------
 
-DRAWS = 40_000
+DRAWS, PAIRS = 40_000, 4_000
 
 
 def middle(values, prob=0.95):
@@ -240,12 +243,31 @@ def middle(values, prob=0.95):
     return np.quantile(values, [(1 - prob) / 2, (1 + prob) / 2])
 
 
-def test_bradley_terry_prior():
-    """A priori 95 % of pairs have a win probability between .01 and .99."""
-    log_density = prior(models.bradley_terry, DATA, DRAWS)["log_density"]
-    win = 1 / (1 + np.exp(log_density[:, 1] - log_density[:, 0]))
-    inside = ((win > 0.01) & (win < 0.99)).mean()
-    assert abs(inside - 0.95) < 0.005 + 5 * np.sqrt(0.95 * 0.05 / DRAWS)
+CLAIM = re.compile(r"a priori (95 %|half) of pairs,? .*?between (\.\d+) and (\.\d+)", re.IGNORECASE)
+ONE_LENGTH = ON_A_LINE.replace(
+    items=dataclasses.replace(ON_A_LINE.items, columns=POINTS | {"length": jnp.full(ITEMS, 40.0)})
+)
+
+
+@pytest.mark.slow
+@gallery
+def test_a_priori_pairs_are_decided_as_the_docstring_says(model):
+    """P(first | first or second) over the prior and over pairs; graded: P(better | better or worse)."""
+    share, low, high = CLAIM.search(" ".join(model.__doc__.split())).groups()
+    data = without_outcomes(ONE_LENGTH if model is models.length_normalised_items else data_for(model))
+
+    @jax.jit
+    def draws(keys):
+        return jax.lax.map(lambda key: run(model, data, {}, key)["outcome"]["fn"].outcome_log_probs(), keys)
+
+    found = np.asarray(draws(jax.random.split(jax.random.key(0), PAIRS)), np.float64)
+    if model is models.graded:
+        found = np.stack([np.logaddexp(found[..., j], found[..., k]) for j, k in ((0, 1), (3, 4))], -1)
+    win = expit(found[..., 0] - found[..., 1])
+    share = {"95 %": 0.95, "half": 0.5}[share]
+    inside = ((win > float(low)) & (win < float(high))).mean()
+    # Ends have two digits; pairs of one draw hang together.
+    assert abs(inside - share) < 0.01 + 5 * np.sqrt(share * (1 - share) / PAIRS), f"{inside:.3f}"
 
 
 def test_davidson_prior():
