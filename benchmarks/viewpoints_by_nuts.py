@@ -25,8 +25,8 @@ from scipy.special import logsumexp
 from bayespref import diagnostics, supports, toys
 from bayespref.inference import nested
 from bayespref.inference.hoisting import hoist
-from bayespref.inference.laplace import starts
 from bayespref.inference.program import generator, sites_of
+from bayespref.inference.starting import starts
 from bayespref.models import two_viewpoints_1d
 from bayespref.rewards.gp import log_scale, sqrt_eigenvalues
 

@@ -8,8 +8,8 @@ def length_normalised_items(comparisons, *, scale=None, longest=None):
     """One shared density over items; the annotator compares log p(x) per unit of length.
 
     logit P(a over b) = L (log p(a) / |a| - log p(b) / |b|), L the greatest length. Unlike Luce's rule it
-    depends on the normaliser of p. A priori 95 % of pairs, of one length, have a win probability between .01 and
-    .99. Source: arXiv 2311.14115, the language-model experiments.
+    depends on the normaliser of p. A priori 95 % of pairs, of one length, have a win probability between .01
+    and .99. Source: arXiv 2311.14115, the language-model experiments.
 
     Args:
         comparisons: answers without ties; items have a column `length`, all of them positive.

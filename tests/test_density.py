@@ -19,8 +19,8 @@ from bayespref import behaviours, choices, diagnostics, limits, losses, models, 
 from bayespref.inference import curvature, nested
 from bayespref.inference.hoisting import hoist
 from bayespref.inference.program import sites_of
+from bayespref.inference.starting import starts
 
-laplace_module = importlib.import_module("bayespref.inference.laplace")  # bayespref.laplace is the function
 LINE = supports.interval(toys.LOW, toys.HIGH)
 X = LINE.points[:, 0]
 quiet = functools.partial(warnings.catch_warnings, action="ignore", category=bp.FitWarning)
@@ -236,7 +236,7 @@ def by_slic(comparisons, *, delta=0.5):
 def test_the_hessian_by_rows_is_the_hessian(model):
     """Rows, what they share, and what curves in the weights, against JAX's own Hessian of the whole."""
     data = toys.answers(jax.random.key(0), [toys.narrow, toys.wide], answers=300)
-    start = laplace_module.starts(np.random.default_rng(0), model, data)
+    start = starts(np.random.default_rng(0), model, data)
     outer = {name for name, site in sites_of(model, data).items() if site.outer}
     problem = nested._Problem(model, data, start, outer)
     theta, z = np.asarray(problem.theta), np.asarray(problem.z)

@@ -11,10 +11,12 @@ import numpyro.distributions as dist
 import pytest
 import scipy.special
 from helpers import EPS, answers
+from jax.flatten_util import ravel_pytree
 
 import bayespref as bp
 from bayespref import choices, diagnostics, models, populations, rewards
 from bayespref.comparisons import Comparisons
+from bayespref.inference import starting
 from bayespref.inference.program import run
 from bayespref.inference.relabel import numbering
 
@@ -157,6 +159,16 @@ def panel(seed, *, annotators=60, items=12, each=30, share=(0.35, 0.65)):
     return Comparisons.from_arrays(shown, outcome, items=items, annotator=who), camp, worths
 
 
+def three_camps():
+    """15 annotators in each of three camps, 20 answers each about pairs of 8 items."""
+    rng = np.random.default_rng(3)
+    worths, who = rng.normal(size=(3, 8)) * 2, np.repeat(np.arange(45), 20)
+    shown = np.stack([rng.permutation(8)[:2] for _ in who])
+    gap = worths[who % 3, shown[:, 0]] - worths[who % 3, shown[:, 1]]
+    outcome = (rng.random(len(who)) > 1 / (1 + np.exp(-gap))).astype(int)
+    return Comparisons.from_arrays(shown, outcome, items=8, annotator=who)
+
+
 def test_a_fit_numbers_classes_from_the_largest():
     data, camp, worths = panel(0)
     fit = bp.laplace(jax.random.key(0), models.latent_class_bradley_terry, data, draws=500, proposals=1000)
@@ -181,6 +193,34 @@ def test_a_fit_numbers_classes_from_the_largest():
     np.testing.assert_allclose(
         trace["log_density"]["value"], fit["posterior"]["log_density"].values[0, -1], atol=1e-4
     )
+
+
+def test_chains_start_at_the_highest_of_many_modes():
+    """Three camps: some searches end where two are lumped together and one is split."""
+    model, data = functools.partial(models.latent_class_bradley_terry, classes=3), three_camps()
+    found, height = starting.modes(np.random.default_rng(1), model, data)
+    assert height.max() - height.min() > 10
+    start = starting.chain_starts(np.random.default_rng(1), model, data, 4)
+    slope = starting.slope_of(model, ravel_pytree(found[0])[1])
+    for chain in range(4):
+        vector = ravel_pytree({name: value[chain] for name, value in start.items()})[0]
+        # Potentials of 1e3 nats have errors of 1e-4 in float32; searches stop within a tenth.
+        assert abs(float(slope(vector, data)[0]) + height.max()) < 0.5
+
+
+def test_chains_start_at_modes_by_what_they_hold(monkeypatch):
+    """Two modes of equal height share the chains, one 50 nats below gets none."""
+    places = [{"z": jnp.array(float(index))} for index in range(3)]
+    monkeypatch.setattr(starting, "has_modes", lambda *_: True)
+    monkeypatch.setattr(starting, "modes", lambda *_: (places, np.array([-7.0, -57.0, -7.0])))
+    start = starting.chain_starts(np.random.default_rng(0), None, None, 4)
+    assert start["z"].tolist() == [0.0, 0.0, 2.0, 2.0]
+
+
+def test_models_without_classes_start_as_they_did():
+    assert not starting.has_modes(models.bradley_terry, DATA)
+    assert not starting.has_modes(functools.partial(models.latent_class_bradley_terry, classes=1), DATA)
+    assert starting.chain_starts(np.random.default_rng(0), models.bradley_terry, DATA, 4) is None
 
 
 def test_the_evidence_counts_every_numbering():

@@ -11,8 +11,8 @@ from numpyro.infer import NUTS
 from numpyro.infer.util import constrain_fn, potential_energy
 
 from bayespref.comparisons import Comparisons
-from bayespref.inference.laplace import NUDGE, medians
 from bayespref.inference.program import Model, Values
+from bayespref.inference.starting import NUDGE, medians
 
 
 @functools.partial(jax.jit, static_argnums=(0,), static_argnames=("warmup", "draws", "thin", "depth"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +13,6 @@ import scipy.optimize
 import xarray as xr
 from jax import Array
 from jax.flatten_util import ravel_pytree
-from numpyro import handlers
-from numpyro.distributions import ExpandedDistribution, Independent, biject_to
-from numpyro.infer import init_to_median
 from numpyro.infer.util import constrain_fn, potential_energy
 
 from bayespref.comparisons import Comparisons, refuse
@@ -24,13 +21,12 @@ from bayespref.inference.fit import build
 from bayespref.inference.nuts import check_data
 from bayespref.inference.program import Model, choice_of, generator, map_draws, sites_of
 from bayespref.inference.relabel import log_numberings
+from bayespref.inference.starting import finite, slope_of, starts
 from bayespref.inference.trust import warn
 from bayespref.inference.weights import smooth
 from bayespref.losses import NAMES as LOSSES
 
 NEWTON_STEPS, CHUNK = 200, 128
-NUDGE = 0.1
-"""Noise around the prior's medians, where exchangeable components and networks have a saddle."""
 
 
 class Gaussian(NamedTuple):
@@ -138,12 +134,10 @@ def _propose(random, model, comparisons, sites, *, proposals: int, outer_points:
 def approximate(random: np.random.Generator, model: Model, comparisons: Comparisons):
     """The posterior mode and curvature in unconstrained space, and the map from vectors to sites."""
     start, unravel = ravel_pytree(starts(random, model, comparisons))
-    gradient, hessian = _derivatives(model, unravel)
+    gradient, hessian = slope_of(model, unravel), _hessian_of(model, unravel)
 
     def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
-        value, slope = gradient(jnp.asarray(vector, float), comparisons)
-        value, slope = float(value), np.asarray(slope, np.float64)
-        return (value, slope) if np.isfinite(value) else (1e30, np.zeros_like(slope))
+        return finite(*gradient(jnp.asarray(vector, float), comparisons))
 
     # L-BFGS comes close, Newton steps reach the mode to float32 accuracy whatever the conditioning.
     found = scipy.optimize.minimize(objective, np.asarray(start, np.float64), jac=True, method="L-BFGS-B")
@@ -152,45 +146,13 @@ def approximate(random: np.random.Generator, model: Model, comparisons: Comparis
 
 
 @functools.lru_cache(maxsize=64)
-def _derivatives(model: Model, unravel: Callable) -> tuple[Callable, Callable]:
-    """Value and gradient, and Hessian, of the potential; compiled once for all data of one shape."""
+def _hessian_of(model: Model, unravel: Callable) -> Callable:
+    """Hessian of the potential; compiled once for all data of one shape."""
 
     def potential(vector: Array, comparisons: Comparisons) -> Array:
         return jnp.asarray(potential_energy(model, (comparisons,), {}, unravel(vector)))
 
-    return jax.jit(jax.value_and_grad(potential)), jax.jit(functools.partial(_hessian, potential))
-
-
-def starts(random: np.random.Generator, model: Model, comparisons: Comparisons) -> dict[str, np.ndarray]:
-    """Unconstrained values near the prior's median of every sampled site."""
-    return {
-        name: np.asarray(value) + NUDGE * random.standard_normal(value.shape).astype(value.dtype)
-        for name, value in sorted(medians(model, comparisons).items())
-    }
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def medians(model: Model, comparisons: Comparisons) -> dict[str, Array]:
-    """The prior's median of every sampled site, unconstrained."""
-    median = handlers.substitute(handlers.seed(model, jax.random.key(0)), substitute_fn=_median)
-    return {
-        name: biject_to(site["fn"].support).inv(site["value"])
-        for name, site in handlers.trace(median).get_trace(comparisons).items()
-        if site["type"] == "sample" and not site["is_observed"]
-    }
-
-
-def _median(site: dict) -> Any:
-    """Median of a site's prior, in closed form where there is one: draws take long to compile."""
-    if site["type"] != "sample" or site["is_observed"]:
-        return None
-    base = site["fn"]
-    while isinstance(base, Independent | ExpandedDistribution):
-        base = base.base_dist
-    try:
-        return jnp.broadcast_to(base.icdf(jnp.full(base.shape(), 0.5)), site["fn"].shape())
-    except (NotImplementedError, ImportError):  # NumPyro takes some quantiles from TensorFlow Probability
-        return init_to_median(site)
+    return jax.jit(functools.partial(_hessian, potential))
 
 
 def _hessian(potential, vector: Array, comparisons: Comparisons) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import jax
 import numpy as np
 import xarray as xr
 from jax import Array
@@ -11,7 +12,8 @@ from numpyro.infer import MCMC, NUTS, init_to_median
 
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.fit import build
-from bayespref.inference.program import Model, Values, sites_of
+from bayespref.inference.program import Model, Values, generator, sites_of
+from bayespref.inference.starting import chain_starts
 from bayespref.inference.trust import warn
 
 FIELDS = ("diverging", "energy", "num_steps", "accept_prob")
@@ -31,6 +33,9 @@ def nuts(
     progress: bool = True,
 ) -> xr.DataTree:
     """Fit by the no-U-turn sampler (Hoffman and Gelman, 2014): exact up to Monte-Carlo error.
+
+    Posteriors of latent classes have modes that chains do not leave (camps lumped together, a camp split);
+    there chains start at the highest of several, or at several as far as they are nearly as high.
 
     Args:
         key: a `jax.random.key`; the same key on the same machine gives the same draws.
@@ -68,7 +73,9 @@ def nuts(
         "chain_method": chain_method,
     }
     sample = sampler(model, progress=progress, **settings)
-    latent, stats = sample(key, comparisons)
+    run_key, start_key = jax.random.split(key)
+    start = chain_starts(generator(start_key), model, comparisons, chains)
+    latent, stats = sample(run_key if start else key, comparisons, start)
     return warn(build(model, comparisons, latent, key=key, method="nuts", settings=settings, stats=stats))
 
 
@@ -82,8 +89,12 @@ def sampler(
     max_tree_depth: int,
     chain_method: str,
     progress: bool = False,
-) -> Callable[[Array, Comparisons], tuple[Values, dict[str, np.ndarray]]]:
-    """A function from key and data to draws, compiled once for all data of one shape."""
+) -> Callable[[Array, Comparisons, Values | None], tuple[Values, dict[str, np.ndarray]]]:
+    """A function from key, data and starts to draws, compiled once for all data of one shape.
+
+    Starts are (chains, ...) values of every latent site, unconstrained, or None to start near the prior's
+    medians.
+    """
     kernel = NUTS(
         model,
         target_accept_prob=target_accept,
@@ -100,9 +111,13 @@ def sampler(
         jit_model_args=True,
     )
 
-    def sample(key: Array, comparisons: Comparisons) -> tuple[Values, dict[str, np.ndarray]]:
+    def sample(
+        key: Array, comparisons: Comparisons, start: Values | None
+    ) -> tuple[Values, dict[str, np.ndarray]]:
+        if start is not None and chains == 1:
+            start = {name: value[0] for name, value in start.items()}
         names = {name for name, site in sites_of(model, comparisons).items() if site.latent}
-        mcmc.run(key, comparisons, extra_fields=FIELDS)
+        mcmc.run(key, comparisons, extra_fields=FIELDS, init_params=start)
         draws = mcmc.get_samples(group_by_chain=True)
         stats = mcmc.get_extra_fields(group_by_chain=True)
         rename = {"num_steps": "n_steps", "accept_prob": "acceptance_rate"}

@@ -11,15 +11,17 @@ import numpy as np
 import optax
 import xarray as xr
 from jax import Array
-from numpyro.infer import SVI, Predictive, Trace_ELBO, autoguide, init_to_median
+from numpyro.infer import SVI, Predictive, Trace_ELBO, autoguide, init_to_median, init_to_value
+from numpyro.infer.util import constrain_fn
 from numpyro.optim import optax_to_numpyro
 
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.fit import build
 from bayespref.inference.minibatch import minibatch
 from bayespref.inference.nuts import check_data
-from bayespref.inference.program import Model, Values, sites_of
+from bayespref.inference.program import Model, Values, generator, sites_of
 from bayespref.inference.relabel import classes_of
+from bayespref.inference.starting import chain_starts
 from bayespref.inference.trust import warn
 from bayespref.inference.weights import smooth
 
@@ -87,10 +89,11 @@ def svi(
             remedy="Fit without batch_size.",
         )
     latents = {name for name, site in sites_of(model, comparisons).items() if site.latent}
-    program = _guide(guide, model)
+    run_key, draw_key, khat_key = jax.random.split(key, 3)
+    start = chain_starts(generator(key), model, comparisons, 1)
+    program = _guide(guide, model, start and _at(model, comparisons, start))
     schedule = optax.cosine_decay_schedule(learning_rate, steps)
     optimiser = SVI(model, program, optax_to_numpyro(optax.adam(schedule)), Trace_ELBO(particles))
-    run_key, draw_key, khat_key = jax.random.split(key, 3)
     params, losses = _optimise(run_key, optimiser, comparisons, steps, batch_size, progress=progress)
     if not np.isfinite(losses[-1]):
         raise refuse("the ELBO stays finite", "a diverged optimisation", remedy="Lower learning_rate.")
@@ -121,13 +124,18 @@ def svi(
     )
 
 
-def _guide(guide: str | Callable, model: Model) -> Callable:
+def _at(model: Model, comparisons: Comparisons, start: Values) -> Values:
+    """The values of one chain's start, constrained."""
+    return constrain_fn(model, (comparisons,), {}, {name: value[0] for name, value in start.items()})
+
+
+def _guide(guide: str | Callable, model: Model, values: Values | None) -> Callable:
     if isinstance(guide, str):
         if guide not in GUIDES:
             raise refuse(f"a guide is one of {sorted(GUIDES)}, or a callable", repr(guide))
         guide = GUIDES[guide]
     if inspect.isclass(guide) and issubclass(guide, autoguide.AutoContinuous | autoguide.AutoNormal):
-        return guide(model, init_loc_fn=init_to_median())
+        return guide(model, init_loc_fn=init_to_value(values=values) if values else init_to_median())
     if not callable(guide):
         raise refuse("a guide is a name, an AutoGuide class or a function", f"a {type(guide).__name__}")
     return guide

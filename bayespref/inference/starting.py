@@ -1,0 +1,135 @@
+"""Where optimisations and chains start."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.optimize
+from jax import Array
+from jax.flatten_util import ravel_pytree
+from numpyro import handlers
+from numpyro.distributions import ExpandedDistribution, Independent, biject_to
+from numpyro.infer import init_to_median
+from numpyro.infer.util import potential_energy
+
+from bayespref.comparisons import Comparisons
+from bayespref.inference.program import Model, Values, sites_of
+from bayespref.inference.relabel import classes_of
+
+NUDGE = 0.1
+"""Noise around the prior's medians, where exchangeable components and networks have a saddle."""
+SEARCHES, FAR, STEPS = 16, 1.0, 200
+"""Optimisations that look for modes of classes, how far apart they start, and how long each may take."""
+
+
+def starts(random: np.random.Generator, model: Model, comparisons: Comparisons) -> dict[str, np.ndarray]:
+    """Unconstrained values to start from: near the prior's median of every sampled site.
+
+    Classes of annotators have modes besides those of other numberings: camps lumped together, a camp split.
+    With them, the highest of several modes.
+    """
+    if has_modes(model, comparisons):
+        found, height = modes(random, model, comparisons)
+        return {name: np.asarray(value) for name, value in found[int(height.argmax())].items()}
+    return _near(random, medians(model, comparisons), NUDGE)
+
+
+def chain_starts(
+    random: np.random.Generator, model: Model, comparisons: Comparisons, chains: int
+) -> Values | None:
+    """(chains, ...) unconstrained values where chains start, or None where anywhere will do.
+
+    Of several modes, those that hold mass by their height: all chains at one mode, unless another is nearly
+    as high, which R-hat then tells.
+    """
+    if not has_modes(model, comparisons):
+        return None
+    found, height = modes(random, model, comparisons)
+    share = np.exp(height - height.max())
+    places = (np.arange(chains) + random.random()) / chains
+    chosen = np.searchsorted(np.cumsum(share) / share.sum(), places)
+    return jax.tree.map(lambda *each: jnp.stack(each), *(found[index] for index in chosen))
+
+
+def has_modes(model: Model, comparisons: Comparisons) -> bool:
+    """Exchangeable classes, and no effects by annotator: their joint mode collapses."""
+    classes, exchangeable = classes_of(model, comparisons)
+    latent = [site for site in sites_of(model, comparisons).values() if site.latent]
+    return classes > 1 and exchangeable and all(site.annotator_axis is None for site in latent)
+
+
+def modes(
+    random: np.random.Generator, model: Model, comparisons: Comparisons
+) -> tuple[list[dict[str, Array]], np.ndarray]:
+    """Local modes of the posterior from dispersed starts, unconstrained, and their log-densities."""
+    median = medians(model, comparisons)
+    unravel = ravel_pytree(median)[1]
+    gradient, found = slope_of(model, unravel), []
+    for _ in range(SEARCHES):
+        start = ravel_pytree(_near(random, median, FAR))[0]
+
+        def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
+            return finite(*gradient(jnp.asarray(vector, float), comparisons))
+
+        found.append(
+            scipy.optimize.minimize(
+                objective,
+                np.asarray(start, np.float64),
+                jac=True,
+                method="L-BFGS-B",
+                options={"maxiter": STEPS},
+            )
+        )
+    return [unravel(jnp.asarray(one.x, float)) for one in found], -np.array([one.fun for one in found])
+
+
+def finite(value: Array, slope: Array) -> tuple[float, np.ndarray]:
+    """A value and a slope that an optimiser can step back from."""
+    height, steepness = float(value), np.asarray(slope, np.float64)
+    return (height, steepness) if np.isfinite(height) else (1e30, np.zeros_like(steepness))
+
+
+@functools.lru_cache(maxsize=64)
+def slope_of(model: Model, unravel: Callable) -> Callable:
+    """Value and gradient of the potential (vector, comparisons); compiled once for all data of one shape."""
+
+    def potential(vector: Array, comparisons: Comparisons) -> Array:
+        return jnp.asarray(potential_energy(model, (comparisons,), {}, unravel(vector)))
+
+    return jax.jit(jax.value_and_grad(potential))
+
+
+def _near(random: np.random.Generator, values: Values, noise: float) -> dict[str, np.ndarray]:
+    return {
+        name: np.asarray(value) + noise * random.standard_normal(value.shape).astype(value.dtype)
+        for name, value in sorted(values.items())
+    }
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def medians(model: Model, comparisons: Comparisons) -> dict[str, Array]:
+    """The prior's median of every sampled site, unconstrained."""
+    median = handlers.substitute(handlers.seed(model, jax.random.key(0)), substitute_fn=_median)
+    return {
+        name: biject_to(site["fn"].support).inv(site["value"])
+        for name, site in handlers.trace(median).get_trace(comparisons).items()
+        if site["type"] == "sample" and not site["is_observed"]
+    }
+
+
+def _median(site: dict) -> Any:
+    """Median of a site's prior, in closed form where there is one: draws take long to compile."""
+    if site["type"] != "sample" or site["is_observed"]:
+        return None
+    base = site["fn"]
+    while isinstance(base, Independent | ExpandedDistribution):
+        base = base.base_dist
+    try:
+        return jnp.broadcast_to(base.icdf(jnp.full(base.shape(), 0.5)), site["fn"].shape())
+    except (NotImplementedError, ImportError):  # NumPyro takes some quantiles from TensorFlow Probability
+        return init_to_median(site)
