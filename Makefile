@@ -52,7 +52,7 @@ types: $(VENV)/.dev  ## Check types
 
 notebooks: export JAX_PLATFORMS = cpu
 notebooks: $(VENV)/.dev  ## Execute every notebook, leaving the files as they are
-	@$(RUN) notebooks/execute.py
+	@$(RUN) notebooks/execute.py --side-by-side 2
 
 ci:  ## Run everything that continuous integration runs
 	@./.ci/run

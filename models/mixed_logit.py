@@ -7,7 +7,7 @@ import bayespref as bp
 from bayespref import choices, populations, rewards
 
 
-def mixed_logit(comparisons, *, common=(), scale=1.0, spread=1.0):
+def mixed_logit(comparisons, *, common=(), scale=1.0, spread=1.0, correlated=True):
     """Tastes by annotator: utility = (coefficient + taste_a) . x, taste_a ~ Normal(0, correlated).
 
     `coefficient` is the mean taste, `taste_sd` how far annotators spread around it, both in log-odds for one
@@ -19,6 +19,7 @@ def mixed_logit(comparisons, *, common=(), scale=1.0, spread=1.0):
         common: names of attributes that everyone weighs the same.
         scale: prior standard deviation of a standardised mean coefficient, in log-odds.
         spread: prior scale of a standardised taste's standard deviation, in log-odds.
+        correlated: whether tastes hang together over annotators.
     """
     common = (common,) if isinstance(common, str) else tuple(common)
     names = comparisons.feature_names
@@ -33,7 +34,12 @@ def mixed_logit(comparisons, *, common=(), scale=1.0, spread=1.0):
     utility = rewards.from_columns(comparisons, scale=scale)
     unit = comparisons.design.feature_scale[varying]
     taste = populations.by_annotator(
-        "taste", comparisons, spread=spread / unit, over="taste_feature", labels=[names[i] for i in varying]
+        "taste",
+        comparisons,
+        spread=spread / unit,
+        over="taste_feature",
+        labels=[names[i] for i in varying],
+        correlated=correlated,
     )
     deviation = (comparisons.features - comparisons.design.feature_mean)[..., varying]
     utility = utility + jnp.einsum("nkd,nd->nk", deviation, taste[comparisons.annotator])

@@ -1,6 +1,6 @@
 """Execute notebooks, each in its own folder and a fresh kernel, and fail on the first error in any of them.
 
-python notebooks/execute.py [--write] [NOTEBOOK ...]
+python notebooks/execute.py [--write] [--side-by-side N] [NOTEBOOK ...]
 
 Without names, every notebook beside this file is executed. Files stay as they are unless --write is given,
 which stores the outputs of this run.
@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -54,6 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Execute notebooks; fail if one of them fails.")
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: all beside this script")
     parser.add_argument("--write", action="store_true", help="store the outputs of this run in the files")
+    parser.add_argument("--side-by-side", type=int, default=1, metavar="N", help="how many run at once")
     arguments = parser.parse_args()
 
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -61,7 +63,8 @@ def main() -> None:
     os.environ.setdefault("PYTHONWARNINGS", "ignore:IProgress not found")
     paths = [path.resolve() for path in arguments.notebooks] or sorted(HERE.glob("*.ipynb"))
     failed = []
-    for path in paths:
+
+    def report(path: Path) -> None:
         start = time.perf_counter()
         problem = execute(path, write=arguments.write)
         seconds = time.perf_counter() - start
@@ -69,6 +72,10 @@ def main() -> None:
         if problem:
             print(problem, flush=True)
             failed.append(path.name)
+
+    # The longest is among the last: it runs beside the others.
+    with ThreadPoolExecutor(arguments.side_by_side) as pool:
+        list(pool.map(report, reversed(paths)))
     if failed:
         sys.exit(f"{len(failed)} of {len(paths)} notebooks failed: {', '.join(failed)}")
 

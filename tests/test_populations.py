@@ -65,6 +65,16 @@ def test_correlations_of_vectors_are_lkj():
         assert scipy.stats.kstest(drawn["effect_sd"][:, index] / spread, "halfnorm").pvalue > 1e-3
 
 
+def test_vectors_are_uncorrelated_when_asked():
+    labels, spread = ["u", "v"], jnp.array([1.0, 3.0])
+    model = lambda c: effects_model(c, spread=spread, over="taste", labels=labels, correlated=False)  # noqa: E731
+    drawn = prior(model, answers(rows=4), DRAWS)
+    assert "effect_correlation" not in drawn
+    standard = drawn["effect"][:, 0] / drawn["effect_sd"]
+    assert abs(np.corrcoef(standard.T)[0, 1]) < 5 / np.sqrt(DRAWS)
+    np.testing.assert_allclose(standard.std(0), 1, atol=5 / np.sqrt(2 * DRAWS))
+
+
 def test_vectors_have_the_covariance_they_say():
     data, size = answers(rows=4), 20_000
     crowd = data.replace(annotators=bp.Annotators({}, size))

@@ -81,6 +81,13 @@ def test_notes(arguments, note):
     assert note in str(data.summary())
 
 
+@pytest.mark.parametrize(("outcome", "count", "told"), [(0, 20, "always"), (1, 20, "never"), (0, 19, None)])
+def test_one_side_that_always_wins_is_told(outcome, count, told):
+    data = Comparisons.from_arrays([[0, 1]], [outcome], annotator=[0], count=[count])
+    notes = [note for note in data.summary().notes if "winners" in note]
+    assert (f"was {told} chosen" in notes[0]) if told else not notes
+
+
 def test_html_escapes_labels():
     items = Items({"features": np.array([[0.0], [1.0]])}, 2, ("<b>",))
     shown = Comparisons.from_arrays([[0, 1]], [0], items=items)._repr_html_()

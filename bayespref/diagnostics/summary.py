@@ -12,6 +12,9 @@ from scipy.sparse.csgraph import connected_components
 from bayespref.answers import beats, preferred
 from bayespref.comparisons import Comparisons
 
+SUSPICIOUS = 20
+"""Answers from which on one side that always wins is no accident."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
@@ -143,6 +146,7 @@ def summarise(data: Comparisons) -> Summary:
     weak, strong = components(data)
     groups, strong_groups = len(np.unique(weak)), len(np.unique(strong))
     answered = None if outcome is None else count[outcome < data.k].sum()
+    first_share = float(count[outcome == 0].sum() / answered) if answered else None
     extra = tuple(data.row_columns) + tuple(name for name in data.shown_columns if name != "features")
     return Summary(
         answers=data.answers,
@@ -152,7 +156,7 @@ def summarise(data: Comparisons) -> Summary:
         annotators=None if data.annotators is None else len(data.annotators),
         ties=0 if outcome is None else int(count[outcome == data.k].sum()),
         nones=0 if outcome is None else int(count[outcome == data.k + 1].sum()),
-        first_share=float(count[outcome == 0].sum() / answered) if answered else None,
+        first_share=first_share,
         presentation=data.presentation,
         components=groups,
         strong_components=strong_groups,
@@ -162,11 +166,13 @@ def summarise(data: Comparisons) -> Summary:
         else _quantiles(data.design.annotator_answers),
         features=tuple(data.feature_names),
         uncounted_columns=extra,
-        notes=tuple(_notes(data, weak, groups, extra, by_features=by_features)),
+        notes=tuple(_notes(data, weak, groups, extra, by_features=by_features, answered_share=first_share)),
     )
 
 
-def _notes(data: Comparisons, weak, groups: int, extra, *, by_features: bool) -> list[str]:
+def _notes(
+    data: Comparisons, weak, groups: int, extra, *, by_features: bool, answered_share: float | None
+) -> list[str]:
     notes = []
     if groups > 1 and not by_features:
         sizes = np.sort(np.bincount(weak))[::-1]
@@ -174,6 +180,13 @@ def _notes(data: Comparisons, weak, groups: int, extra, *, by_features: bool) ->
             f"The items fall into {groups} groups (sizes {', '.join(map(str, sizes[:6]))}"
             f"{', ...' if groups > 6 else ''}) that were never compared with each other: a ranking across "
             "groups comes from the prior alone. Rank within groups, or collect answers that join them."
+        )
+    told = "always" if answered_share else "never"
+    if data.presentation == "recorded" and answered_share in (0.0, 1.0) and data.answers >= SUSPICIOUS:
+        notes.append(
+            f"The item shown first was {told} chosen: these look like winners "
+            "and losers, not an order of presentation. Read them with winner=... and loser=..., or position "
+            "and worth cannot be told apart."
         )
     if data.presentation == "lost":
         notes.append(

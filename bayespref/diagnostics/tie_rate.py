@@ -57,7 +57,7 @@ def ties(
     where = np.searchsorted(edges, difference, side="right")
     kept, where, answers = np.unique(where, return_inverse=True, return_counts=True)
     replicated = posterior_predictive(key, model, fit, draws=draws, answers=len(data))
-    tied = replicated["posterior_predictive"]["outcome"].values[0] == data.k
+    tied = np.asarray(replicated["posterior_predictive"]["outcome"])[0] == data.k
 
     def share(happened: np.ndarray) -> np.ndarray:
         return np.bincount(where, weights=happened, minlength=len(kept)) / answers

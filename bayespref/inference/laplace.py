@@ -83,9 +83,27 @@ def laplace(
             f"effects {', '.join(name.lstrip('_') for name in effects)}, whose joint mode collapses",
             remedy="Fit with nuts.",
         )
+    return warn(
+        approximated(key, model, comparisons, draws=draws, proposals=proposals, outer_points=outer_points)
+    )
+
+
+def approximated(
+    key: Array,
+    model: Model,
+    comparisons: Comparisons,
+    *,
+    draws: int,
+    proposals: int,
+    outer_points: int,
+    start: dict[str, np.ndarray] | None = None,
+) -> xr.DataTree:
+    """What `laplace` returns, unjudged; `start` has unconstrained values near the mode, if they are known."""
+    sites = sites_of(model, comparisons)
     random = generator(key)
+    start = starts(random, model, comparisons) if start is None else start
     proposed, log_q, mode, evaluations = _propose(
-        random, model, comparisons, sites, proposals=proposals, outer_points=outer_points
+        random, model, comparisons, sites, start, proposals=proposals, outer_points=outer_points
     )
     target = np.asarray(_log_posteriors(model, proposed, comparisons), np.float64)
     log_weights = np.where(np.isfinite(target), target, -np.inf) - log_q
@@ -108,22 +126,19 @@ def laplace(
     settings = {"draws": draws, "proposals": proposals, "outer_points": outer_points}
     drawn = {name: value[None, :-1] for name, value in latent.items()}
     at_mode = {name: value[-1] for name, value in latent.items()}
-    return warn(
-        build(
-            model, comparisons, drawn, key=key, method="laplace", settings=settings, attrs=attrs, mode=at_mode
-        )
+    return build(
+        model, comparisons, drawn, key=key, method="laplace", settings=settings, attrs=attrs, mode=at_mode
     )
 
 
-def _propose(random, model, comparisons, sites, *, proposals: int, outer_points: int):
+def _propose(random, model, comparisons, sites, start, *, proposals: int, outer_points: int):
     """Proposals (s, ...) in unconstrained space, their log-density, the mode, and gradients evaluated."""
     outer = {site.name for site in sites.values() if site.latent and site.outer}
     if outer and outer != {site.name for site in sites.values() if site.latent}:
-        start = starts(random, model, comparisons)
         found = nested.approximate(random, model, comparisons, start, outer, points=outer_points)
         points, log_q = found.draw(random, proposals)
         return points, log_q, found.mode, found.evaluations
-    gaussian, unravel = approximate(random, model, comparisons)
+    gaussian, unravel = approximate(model, comparisons, start)
     noise = random.standard_normal((proposals, len(gaussian.mode)))
     points = gaussian.mode + np.linalg.solve(gaussian.precision_factor.T, noise.T).T
     log_q = -0.5 * np.sum(noise**2 + np.log(2 * np.pi), 1) + np.log(np.diag(gaussian.precision_factor)).sum()
@@ -131,9 +146,9 @@ def _propose(random, model, comparisons, sites, *, proposals: int, outer_points:
     return jax.vmap(unravel)(jnp.asarray(points, float)), log_q, mode, gaussian.evaluations
 
 
-def approximate(random: np.random.Generator, model: Model, comparisons: Comparisons):
+def approximate(model: Model, comparisons: Comparisons, near: dict[str, np.ndarray]):
     """The posterior mode and curvature in unconstrained space, and the map from vectors to sites."""
-    start, unravel = ravel_pytree(starts(random, model, comparisons))
+    start, unravel = ravel_pytree(near)
     gradient, hessian = slope_of(model, unravel), _hessian_of(model, unravel)
 
     def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:

@@ -14,10 +14,11 @@ from numpyro.infer.util import unconstrain_fn
 
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.fit import latent_of
-from bayespref.inference.laplace import laplace
+from bayespref.inference.laplace import approximated
 from bayespref.inference.nuts import sampler
 from bayespref.inference.program import Model, Values
 from bayespref.inference.svi import GUIDES, svi
+from bayespref.inference.trust import warn
 
 
 def refitter(
@@ -42,9 +43,10 @@ def refitter(
             return jax.tree.map(lambda value: value.reshape(-1, *value.shape[2:]), latent)
 
     elif method == "laplace":
+        start = middle(model, fit, comparisons)
 
         def refit(key: Array, left_out: np.ndarray) -> Values:
-            return latent_of(laplace(key, model, without(left_out), **settings))
+            return latent_of(warn(approximated(key, model, without(left_out), start=start, **settings)))
 
     elif settings["guide"] not in GUIDES:
         raise refuse(
@@ -61,12 +63,21 @@ def refitter(
 
 
 def last_draws(model: Model, fit: xr.DataTree, comparisons: Comparisons) -> Values | None:
-    """(chains, ...) the last draw of each chain, unconstrained: a unit less hardly moves the posterior.
-
-    None where rounding put one on the edge of its support.
-    """
+    """(chains, ...) the last draw of each chain, unconstrained: a unit less hardly moves the posterior."""
     sizes = fit["latent"].sizes
-    last = np.arange(1, sizes["chain"] + 1) * sizes["draw"] - 1
-    values = {name: value[last] for name, value in latent_of(fit).items()}
-    start = jax.vmap(lambda value: unconstrain_fn(model, (comparisons,), {}, value))(values)
-    return start if all(np.isfinite(value).all() for value in start.values()) else None
+    return _unconstrained(model, fit, comparisons, np.arange(1, sizes["chain"] + 1) * sizes["draw"] - 1)
+
+
+def middle(model: Model, fit: xr.DataTree, comparisons: Comparisons) -> dict[str, np.ndarray] | None:
+    """The mean of some unconstrained draws: the mode without a unit is near."""
+    draws = _unconstrained(model, fit, comparisons, np.arange(min(len(fit["latent"]["draw"]), 200)))
+    return None if draws is None else {name: np.asarray(value.mean(0)) for name, value in draws.items()}
+
+
+def _unconstrained(
+    model: Model, fit: xr.DataTree, comparisons: Comparisons, which: np.ndarray
+) -> Values | None:
+    """Draws of the latents, unconstrained, or None where rounding put one on the edge of its support."""
+    values = {name: value[which] for name, value in latent_of(fit).items()}
+    found = jax.vmap(lambda value: unconstrain_fn(model, (comparisons,), {}, value))(values)
+    return found if all(np.isfinite(value).all() for value in found.values()) else None

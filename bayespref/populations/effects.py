@@ -22,6 +22,7 @@ def by_annotator(
     spread: ArrayLike = 1.0,
     over: str | None = None,
     labels: Sequence[str] = (),
+    correlated: bool = True,
     concentration: float = 2.0,
     covariates: Sequence[str] = (),
 ) -> Array:
@@ -39,6 +40,7 @@ def by_annotator(
         spread: prior scale of sd, in the effect's unit; (d,) for vectors.
         over: name of the vector's dimension.
         labels: the d names along that dimension.
+        correlated: whether elements of a vector hang together; without, R is the identity.
         concentration: LKJ concentration; 1 is uniform over correlations, more is closer to none.
         covariates: names of annotators' columns that the effects depend on.
 
@@ -56,7 +58,8 @@ def by_annotator(
     answers, annotators = comparisons.design.annotator_answers, comparisons.annotators
     assert answers is not None and annotators is not None
     if over is not None:
-        return _vector(name, comparisons, spread, over, tuple(labels), concentration, tuple(covariates))
+        eta = concentration if correlated else None
+        return _vector(name, comparisons, spread, over, tuple(labels), eta, tuple(covariates))
     mean = _expected(name, comparisons, tuple(covariates), spread)
     share = centring(answers, spread)
     sd = jnp.asarray(numpyro.sample(f"{name}_sd", dist.HalfNormal(spread)))
@@ -142,10 +145,10 @@ def _vector(name, comparisons: Comparisons, spread, over, labels, concentration,
         return jnp.asarray(numpyro.deterministic(name, mean + raw @ factor.T))
 
 
-def _correlation_factor(name: str, over: str, d: int, concentration: float) -> Array:
-    """(d, d) Cholesky factor of the correlations, registered as `{name}_correlation`."""
-    if d == 1:
-        return jnp.ones((1, 1))
+def _correlation_factor(name: str, over: str, d: int, concentration: float | None) -> Array:
+    """(d, d) Cholesky factor of the correlations, registered as `{name}_correlation`; None for none."""
+    if d == 1 or concentration is None:
+        return jnp.eye(d)
     factor = jnp.asarray(numpyro.sample(f"_{name}_correlation", dist.LKJCholesky(d, concentration)))
     with numpyro.plate(over, d, dim=-2), numpyro.plate(f"{over}_other", d, dim=-1):
         numpyro.deterministic(f"{name}_correlation", factor @ factor.T)
