@@ -42,6 +42,7 @@ def sweep(
     by: str = "annotator",
     method: Callable[..., xr.DataTree] = nuts,
     settings: Mapping[str, Any] | None = None,
+    loo_settings: Mapping[str, Any] | None = None,
 ) -> Sweep:
     """Fit a model at each value of one of its options, and judge the fits by leave-one-annotator-out.
 
@@ -57,6 +58,7 @@ def sweep(
         by: unit left out, as in `loo`.
         method: `nuts`, `laplace` or `svi`.
         settings: its keywords.
+        loo_settings: keywords of `loo`.
 
     Returns:
         A `Sweep`: the table, and the fits behind it.
@@ -75,5 +77,5 @@ def sweep(
     for index, (name, bound) in enumerate(named.items()):
         fit_key, loo_key = jax.random.split(jax.random.fold_in(key, index))
         fits[name] = method(fit_key, bound, comparisons, **(settings or {}))
-        results[name] = loo(loo_key, bound, fits[name], by=by)
+        results[name] = loo(loo_key, bound, fits[name], by=by, **(loo_settings or {}))
     return Sweep(compare(results), fits, named, results)

@@ -70,7 +70,7 @@ def with_lengths(rng) -> bp.Comparisons:
 
 LINE = {"low": -3.0, "high": 3.0}
 BASIS = LINE | {"basis": 24}
-by_laplace = {"method": "laplace", "simulations": 100}
+FEWER = {"simulations": 100}
 TABLE = {
     "bradley_terry": (pairs, {}, {}),
     "bradley_terry_position": (pairs, {}, {}),
@@ -94,12 +94,12 @@ TABLE = {
     "judges_with_covariates": (with_columns, {}, {}),
     "bayesian_reward": (functools.partial(with_features, d=8), {}, {}),
     "length_normalised_items": (with_lengths, {}, {}),
-    "density_gp_1d": (points, BASIS, by_laplace),
-    "dpo_1d": (points, BASIS, by_laplace),
-    "geometric_1d": (points, BASIS, by_laplace),
-    "two_viewpoints_1d": (points, BASIS, {}),
-    "density_neural_1d": (points, LINE | {"width": 4}, {}),
-    "density_flow_2d": (functools.partial(points, d=2), {"layers": 2, "knots": 4, "width": 4}, {}),
+    "density_gp_1d": (points, BASIS, FEWER),
+    "dpo_1d": (points, BASIS, FEWER),
+    "geometric_1d": (points, BASIS, FEWER),
+    "two_viewpoints_1d": (points, BASIS, FEWER),
+    "density_neural_1d": (points, LINE | {"width": 4}, FEWER),
+    "density_flow_2d": (functools.partial(points, d=2), {"layers": 2, "knots": 4, "width": 4}, FEWER),
 }
 """Model -> design, options of the model, options of `sbc`; nuts unless said otherwise."""
 

@@ -33,21 +33,25 @@ def simulated(rng: np.random.Generator) -> tuple[bp.Comparisons, np.ndarray]:
     return bp.Comparisons.from_arrays(shown, outcome, items=ITEMS, annotator=who, merge=False), camp
 
 
+def fitted(key, data: bp.Comparisons):
+    """By Laplace's approximation, or by nuts where k-hat does not trust it."""
+    with warnings.catch_warnings(action="ignore", category=FitWarning):
+        fit = bp.laplace(key, latent_class_bradley_terry, data)
+    if fit.attrs["khat"] <= 0.7:
+        return fit
+    return bp.nuts(key, latent_class_bradley_terry, data, warmup=500, draws=500, progress=False)
+
+
 def main() -> None:
     """Simulate, fit, count."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--replicates", type=int, default=20)
-    parser.add_argument("--draws", type=int, default=400)
     arguments = parser.parse_args()
     right, held = [], []
     for index in range(arguments.replicates):
         data, camp = simulated(np.random.default_rng(index))
         start = time.perf_counter()
-        with warnings.catch_warnings(record=True, action="always", category=FitWarning) as told:
-            fit = bp.nuts(
-                jax.random.key(index), latent_class_bradley_terry, data,
-                chains=2, warmup=400, draws=arguments.draws, progress=False,
-            )  # fmt: skip
+        fit = fitted(jax.random.key(index), data)
         belongs = bp.memberships(latent_class_bradley_terry, fit).mean(("chain", "draw")).values
         right.append((belongs.argmax(1) == camp).mean())
         weight = fit["posterior"]["weight"].values[..., 1]
@@ -55,7 +59,7 @@ def main() -> None:
         held.append(lower <= SHARE <= upper)
         print(
             f"{index}: {right[-1]:.0%} in their camp, share of the smaller {weight.mean():.3f} "
-            f"({lower:.3f} to {upper:.3f}), {time.perf_counter() - start:.0f} s, {len(told)} warnings",
+            f"({lower:.3f} to {upper:.3f}), {fit.attrs['method']}, {time.perf_counter() - start:.0f} s",
             flush=True,
         )
     print(f"in their camp: {np.mean(right):.1%}, at worst {min(right):.1%}")
