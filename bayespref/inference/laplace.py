@@ -209,8 +209,8 @@ def _newton(objective, hessian, vector: np.ndarray) -> tuple[np.ndarray, np.ndar
     raise refuse(
         "Laplace's approximation needs a posterior mode with curvature in every direction",
         f"smallest curvature {lowest:.3g}, distance to the mode {decrement:.3g} sd",
-        remedy="Something is not identified by data and priors, or a learned scale runs to zero, as where items "
-        "hardly differ: fix the scale (scale=1.0), or fit with nuts.",
+        remedy="Something is not identified by data and priors, or a learned scale runs to zero, as where "
+        "items hardly differ: fix the scale (scale=1.0), or fit with nuts.",
     )
 
 
