@@ -32,7 +32,7 @@ from bayespref.rewards.gp import log_scale, sqrt_eigenvalues
 
 LINE = supports.interval(toys.LOW, toys.HIGH)
 X = LINE.points[:, 0]
-DRAWS, POINTS = 16000, 64
+DRAWS, POINTS = 16000, 16
 """Of an approximation, for its covariance, and values of the scales that they are drawn at."""
 
 
