@@ -58,7 +58,7 @@ def sweep(
         by: unit left out, as in `loo`.
         method: `nuts`, `laplace` or `svi`.
         settings: its keywords.
-        loo_settings: keywords of `loo`.
+        loo_settings: keywords of `loo`, other than `by`.
 
     Returns:
         A `Sweep`: the table, and the fits behind it.

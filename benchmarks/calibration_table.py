@@ -111,16 +111,18 @@ def main() -> None:
     """Calibrate every model asked for; print a line each, keep its row, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--only", nargs="*", help="these models, even where a row of theirs is there")
-    parser.add_argument("--simulations", type=int)
+    parser.add_argument("--simulations", type=int, help="another number, for a look: no row is kept")
     arguments = parser.parse_args()
     assert set(TABLE) == set(models.__all__)
     rows = pd.read_csv(ROWS, index_col="model").to_dict("index") if ROWS.exists() else {}
     for name in arguments.only or [name for name in TABLE if name not in rows]:
         rows[name] = calibrated(name, arguments.simulations)
         print(name, *(f"{key} {value}" for key, value in rows[name].items()), sep=", ", flush=True)
+        if arguments.simulations:
+            continue
         frame = pd.DataFrame.from_dict(rows, "index").reindex([name for name in TABLE if name in rows])
         frame.to_csv(ROWS, index_label="model")
-    if len(rows) == len(TABLE):
+    if len(rows) == len(TABLE) and not arguments.simulations:
         REPORT.write_text(table(frame := pd.read_csv(ROWS)))
         print(f"{(frame['smallest p'] * frame['quantities'].sum() < ALPHA).sum()} models are not calibrated")
 

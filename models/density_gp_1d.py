@@ -9,8 +9,8 @@ def density_gp_1d(comparisons, *, low=-10.0, high=10.0, kernel="matern52", lengt
 
     The reward is a Gaussian process whose length-scale and amplitude are learnt; exp(reward), normalised, is
     the density the annotator acts on. Fit with laplace, or, where its k-hat exceeds .7 (4 of 10 simulated
-    tables of 60 answers), with nuts: its draws are then not calibrated. A priori half of pairs, some units
-    apart, have a win probability between .03 and .97. Source: arXiv 2311.14115, the reward experiment.
+    tables of 60 answers), with nuts: Laplace's draws are then not calibrated. A priori half of pairs, some
+    units apart, have a win probability between .03 and .97. Source: arXiv 2311.14115, the reward experiment.
 
     Args:
         comparisons: answers about points of a line (`Comparisons.from_points`), without ties.

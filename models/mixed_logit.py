@@ -8,18 +8,18 @@ from bayespref import choices, populations, rewards
 
 
 def mixed_logit(comparisons, *, common=(), scale=1.0, spread=1.0, correlated=True):
-    """Tastes by annotator: utility = (coefficient + taste_a) . x, taste_a ~ Normal(0, correlated).
+    """Tastes by annotator: utility = (coefficient + taste_a) . x, taste_a ~ Normal(0, D R D).
 
-    `coefficient` is the mean taste, `taste_sd` how far annotators spread around it, both in log-odds for one
-    unit of each attribute. Also known as random-coefficients logit (McFadden and Train, 2000). With two
-    attributes, a priori half of pairs have a win probability between .10 and .90.
+    `coefficient` is the mean taste, `taste_sd`, the diagonal of D, how far annotators spread around it, both
+    in log-odds for one unit of each attribute. Also known as random-coefficients logit (McFadden and Train,
+    2000). With two attributes, a priori half of pairs have a win probability between .10 and .90.
 
     Args:
         comparisons: choices with annotators and attributes (features).
         common: names of attributes that everyone weighs the same.
         scale: prior standard deviation of a standardised mean coefficient, in log-odds.
         spread: prior scale of a standardised taste's standard deviation, in log-odds.
-        correlated: whether tastes hang together over annotators.
+        correlated: whether tastes hang together over annotators; else R is the identity.
     """
     common = (common,) if isinstance(common, str) else tuple(common)
     names = comparisons.feature_names

@@ -81,9 +81,20 @@ def test_notes(arguments, note):
     assert note in str(data.summary())
 
 
-@pytest.mark.parametrize(("outcome", "count", "told"), [(0, 20, "always"), (1, 20, "never"), (0, 19, None)])
-def test_one_side_that_always_wins_is_told(outcome, count, told):
-    data = Comparisons.from_arrays([[0, 1]], [outcome], annotator=[0], count=[count])
+@pytest.mark.parametrize(
+    ("shown", "outcomes", "counts", "told"),
+    [
+        ([0, 1], [0], [20], "always"),
+        ([0, 1], [1], [20], "never"),
+        ([0, 1], [0], [19], None),
+        ([0, 1], [0, 2], [1, 49], None),
+        ([0, 1, 2], [1], [20], None),
+    ],
+    ids=["first", "second", "few", "few but ties", "three shown"],
+)
+def test_one_side_that_always_wins_is_told(shown, outcomes, counts, told):
+    rows = [shown] * len(outcomes)
+    data = Comparisons.from_arrays(rows, outcomes, annotator=[0] * len(rows), count=counts)
     notes = [note for note in data.summary().notes if "winners" in note]
     assert (f"was {told} chosen" in notes[0]) if told else not notes
 

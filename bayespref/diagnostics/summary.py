@@ -145,7 +145,7 @@ def summarise(data: Comparisons) -> Summary:
     by_features = data.items.labels is not None and "features" in data.items.columns
     weak, strong = components(data)
     groups, strong_groups = len(np.unique(weak)), len(np.unique(strong))
-    answered = None if outcome is None else count[outcome < data.k].sum()
+    answered = 0 if outcome is None else int(count[outcome < data.k].sum())
     first_share = float(count[outcome == 0].sum() / answered) if answered else None
     extra = tuple(data.row_columns) + tuple(name for name in data.shown_columns if name != "features")
     return Summary(
@@ -166,12 +166,23 @@ def summarise(data: Comparisons) -> Summary:
         else _quantiles(data.design.annotator_answers),
         features=tuple(data.feature_names),
         uncounted_columns=extra,
-        notes=tuple(_notes(data, weak, groups, extra, by_features=by_features, answered_share=first_share)),
+        notes=tuple(
+            _notes(
+                data, weak, groups, extra, by_features=by_features, answered=answered, first_share=first_share
+            )
+        ),
     )
 
 
 def _notes(
-    data: Comparisons, weak, groups: int, extra, *, by_features: bool, answered_share: float | None
+    data: Comparisons,
+    weak,
+    groups: int,
+    extra,
+    *,
+    by_features: bool,
+    answered: int,
+    first_share: float | None,
 ) -> list[str]:
     notes = []
     if groups > 1 and not by_features:
@@ -181,8 +192,13 @@ def _notes(
             f"{', ...' if groups > 6 else ''}) that were never compared with each other: a ranking across "
             "groups comes from the prior alone. Rank within groups, or collect answers that join them."
         )
-    told = "always" if answered_share else "never"
-    if data.presentation == "recorded" and answered_share in (0.0, 1.0) and data.answers >= SUSPICIOUS:
+    told = "always" if first_share else "never"
+    if (
+        data.presentation == "recorded"
+        and data.k == 2
+        and first_share in (0.0, 1.0)
+        and answered >= SUSPICIOUS
+    ):
         notes.append(
             f"The item shown first was {told} chosen: these look like winners "
             "and losers, not an order of presentation. Read them with winner=... and loser=..., or position "

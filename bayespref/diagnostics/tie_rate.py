@@ -40,6 +40,9 @@ def ties(
         >>> ties(key, davidson, fit).to_dataframe()  # doctest: +SKIP
     """
     check_same_model(model, fit)
+    if bins < 1 or draws < 1 or not 0 < prob < 1:
+        got = f"{bins} bins, {draws} draws, prob {prob}"
+        raise refuse("bins and draws are 1 or more, prob lies between 0 and 1", got)
     data = data_of(fit).expanded()
     if data.k != 2 or data.response != "choice" or not data.has_ties:
         kind = f"{data.response} of {data.k}" if data.has_ties else "answers without a tie"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -21,12 +20,12 @@ from bayespref.inference.fit import build
 from bayespref.inference.nuts import check_data
 from bayespref.inference.program import Model, choice_of, generator, map_draws, sites_of
 from bayespref.inference.relabel import log_numberings
-from bayespref.inference.starting import finite, slope_of, starts
+from bayespref.inference.starting import CHUNK, finite, hessian_of, slope_of, starts
 from bayespref.inference.trust import warn
 from bayespref.inference.weights import smooth
 from bayespref.losses import NAMES as LOSSES
 
-NEWTON_STEPS, CHUNK = 200, 128
+NEWTON_STEPS = 200
 
 
 class Gaussian(NamedTuple):
@@ -149,7 +148,7 @@ def _propose(random, model, comparisons, sites, start, *, proposals: int, outer_
 def approximate(model: Model, comparisons: Comparisons, near: dict[str, np.ndarray]):
     """The posterior mode and curvature in unconstrained space, and the map from vectors to sites."""
     start, unravel = ravel_pytree(near)
-    gradient, hessian = slope_of(model, unravel), _hessian_of(model, unravel)
+    gradient, hessian = slope_of(model, unravel), hessian_of(model, unravel)
 
     def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
         return finite(*gradient(jnp.asarray(vector, float), comparisons))
@@ -158,26 +157,6 @@ def approximate(model: Model, comparisons: Comparisons, near: dict[str, np.ndarr
     found = scipy.optimize.minimize(objective, np.asarray(start, np.float64), jac=True, method="L-BFGS-B")
     mode, factor, newton = _newton(objective, lambda x: hessian(jnp.asarray(x, float), comparisons), found.x)
     return Gaussian(mode, factor, found.nfev + newton), unravel
-
-
-@functools.lru_cache(maxsize=64)
-def _hessian_of(model: Model, unravel: Callable) -> Callable:
-    """Hessian of the potential; compiled once for all data of one shape."""
-
-    def potential(vector: Array, comparisons: Comparisons) -> Array:
-        return jnp.asarray(potential_energy(model, (comparisons,), {}, unravel(vector)))
-
-    return jax.jit(functools.partial(_hessian, potential))
-
-
-def _hessian(potential, vector: Array, comparisons: Comparisons) -> Array:
-    """Dense Hessian, a few columns at a time to bound memory."""
-    slope = jax.grad(potential)
-
-    def column(direction: Array) -> Array:
-        return jax.jvp(lambda x: slope(x, comparisons), (vector,), (direction,))[1]
-
-    return jax.lax.map(column, jnp.eye(len(vector), dtype=vector.dtype), batch_size=CHUNK)
 
 
 def _newton(objective, hessian, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:

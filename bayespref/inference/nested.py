@@ -115,7 +115,7 @@ class _Problem:
         return np.linalg.cholesky(hessian)
 
     def solve(self, theta: np.ndarray, near: _Found | None = None) -> Inner:
-        """The inner mode at theta, from the prediction of a point nearby, else from the prior's medians."""
+        """The inner mode at theta, from the prediction of a point nearby, else from the start."""
         if (inner := self.attempt(theta, near)) is None:
             raise refuse(
                 "Laplace's approximation needs a mode of the weights given the scales",

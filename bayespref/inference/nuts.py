@@ -34,8 +34,9 @@ def nuts(
 ) -> xr.DataTree:
     """Fit by the no-U-turn sampler (Hoffman and Gelman, 2014): exact up to Monte-Carlo error.
 
-    Posteriors of latent classes have modes that chains do not leave (camps lumped together, a camp split);
-    there chains start at the highest of several, or at several as far as they are nearly as high.
+    Posteriors of latent classes have modes that chains do not leave (camps lumped together, a camp split).
+    Exchangeable classes without effects by annotator start at the mode that holds most of several, or at
+    some that hold nearly as much.
 
     Args:
         key: a `jax.random.key`; the same key on the same machine gives the same draws.

@@ -16,7 +16,8 @@ from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.fit import latent_of
 from bayespref.inference.laplace import approximated
 from bayespref.inference.nuts import sampler
-from bayespref.inference.program import Model, Values
+from bayespref.inference.program import Model, Values, generator
+from bayespref.inference.starting import chain_starts
 from bayespref.inference.svi import GUIDES, svi
 from bayespref.inference.trust import warn
 
@@ -36,10 +37,13 @@ def refitter(
         return comparisons.replace(weight=jnp.asarray((count - left_out) / count, jnp.float32))
 
     if method == "nuts":
-        sample, start = sampler(model, **settings), last_draws(model, fit, comparisons)
+        sample, chains = sampler(model, **settings), settings["chains"]
+        start = last_draws(model, fit, comparisons, chains)
 
         def refit(key: Array, left_out: np.ndarray) -> Values:
-            latent, _ = sample(key, without(left_out), start)
+            data = without(left_out)
+            own = chain_starts(generator(key), model, data, chains) if start is None else start
+            latent, _ = sample(key, data, own)
             return jax.tree.map(lambda value: value.reshape(-1, *value.shape[2:]), latent)
 
     elif method == "laplace":
@@ -62,22 +66,33 @@ def refitter(
     return refit
 
 
-def last_draws(model: Model, fit: xr.DataTree, comparisons: Comparisons) -> Values | None:
-    """(chains, ...) the last draw of each chain, unconstrained: a unit less hardly moves the posterior."""
+def last_draws(model: Model, fit: xr.DataTree, comparisons: Comparisons, chains: int) -> Values | None:
+    """(chains, ...) the last draws of chains, unconstrained: a unit less hardly moves the posterior."""
     sizes = fit["latent"].sizes
-    return _unconstrained(model, fit, comparisons, np.arange(1, sizes["chain"] + 1) * sizes["draw"] - 1)
+    last = np.arange(1, sizes["chain"] + 1) * sizes["draw"] - 1
+    found = unconstrained(model, fit, comparisons, last)
+    return (
+        None
+        if found is None
+        else jax.tree.map(lambda value: jnp.resize(value, (chains, *value.shape[1:])), found)
+    )
 
 
 def middle(model: Model, fit: xr.DataTree, comparisons: Comparisons) -> dict[str, np.ndarray] | None:
     """The mean of some unconstrained draws: the mode without a unit is near."""
-    draws = _unconstrained(model, fit, comparisons, np.arange(min(len(fit["latent"]["draw"]), 200)))
-    return None if draws is None else {name: np.asarray(value.mean(0)) for name, value in draws.items()}
+    found = unconstrained(model, fit, comparisons, np.arange(min(fit["latent"].sizes["draw"], 200)))
+    return None if found is None else {name: np.asarray(value.mean(0)) for name, value in found.items()}
 
 
-def _unconstrained(
+def unconstrained(
     model: Model, fit: xr.DataTree, comparisons: Comparisons, which: np.ndarray
 ) -> Values | None:
-    """Draws of the latents, unconstrained, or None where rounding put one on the edge of its support."""
+    """Those of some draws of the latents that rounding did not put on the edge of their support.
+
+    None if all are there: fits then start where they would without a fit to start from.
+    """
     values = {name: value[which] for name, value in latent_of(fit).items()}
     found = jax.vmap(lambda value: unconstrain_fn(model, (comparisons,), {}, value))(values)
-    return found if all(np.isfinite(value).all() for value in found.values()) else None
+    each = [np.isfinite(value).reshape(len(which), -1).all(1) for value in found.values()]
+    inside = np.logical_and.reduce(each)
+    return {name: value[inside] for name, value in found.items()} if inside.any() else None

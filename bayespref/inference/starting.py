@@ -25,32 +25,37 @@ NUDGE = 0.1
 """Noise around the prior's medians, where exchangeable components and networks have a saddle."""
 SEARCHES, FAR, STEPS = 16, 1.0, 200
 """Optimisations that look for modes of classes, how far apart they start, and how long each may take."""
+SAME, KEPT, CHUNK = 0.1, 4, 128
+"""Nats within which two searches found one mode, whatever its numbering; how many modes are weighed."""
 
 
 def starts(random: np.random.Generator, model: Model, comparisons: Comparisons) -> dict[str, np.ndarray]:
     """Unconstrained values to start from: near the prior's median of every sampled site.
 
     Classes of annotators have modes besides those of other numberings: camps lumped together, a camp split.
-    With them, the highest of several modes.
+    With them, the one of several modes that holds most.
     """
     if has_modes(model, comparisons):
-        found, height = modes(random, model, comparisons)
-        return {name: np.asarray(value) for name, value in found[int(height.argmax())].items()}
+        found, mass = modes(random, model, comparisons)
+        if len(found):
+            return {name: np.asarray(value) for name, value in found[int(mass.argmax())].items()}
     return _near(random, medians(model, comparisons), NUDGE)
 
 
 def chain_starts(
     random: np.random.Generator, model: Model, comparisons: Comparisons, chains: int
 ) -> Values | None:
-    """(chains, ...) unconstrained values where chains start, or None where anywhere will do.
+    """(chains, ...) unconstrained values where chains start; None where that is near the prior's medians.
 
-    Of several modes, those that hold mass by their height: all chains at one mode, unless another is nearly
-    as high, which R-hat then tells.
+    Of several modes, by the mass they hold: all chains at one mode, unless another holds nearly as much,
+    which R-hat then tells.
     """
     if not has_modes(model, comparisons):
         return None
-    found, height = modes(random, model, comparisons)
-    share = np.exp(height - height.max())
+    found, mass = modes(random, model, comparisons)
+    if not len(found):
+        return None
+    share = np.exp(mass - mass.max())
     places = (np.arange(chains) + random.random()) / chains
     chosen = np.searchsorted(np.cumsum(share) / share.sum(), places)
     return jax.tree.map(lambda *each: jnp.stack(each), *(found[index] for index in chosen))
@@ -66,26 +71,41 @@ def has_modes(model: Model, comparisons: Comparisons) -> bool:
 def modes(
     random: np.random.Generator, model: Model, comparisons: Comparisons
 ) -> tuple[list[dict[str, Array]], np.ndarray]:
-    """Local modes of the posterior from dispersed starts, unconstrained, and their log-densities."""
+    """Local modes of the posterior from dispersed starts, unconstrained, and the log of the mass they hold.
+
+    Mass is height - 1/2 log det(-Hessian). A learned scale that runs to zero, where items hardly differ, has
+    height without bound but no curvature: it is no mode.
+    """
     median = medians(model, comparisons)
     unravel = ravel_pytree(median)[1]
-    gradient, found = slope_of(model, unravel), []
-    for _ in range(SEARCHES):
-        start = ravel_pytree(_near(random, median, FAR))[0]
+    gradient, curvature = slope_of(model, unravel), hessian_of(model, unravel)
 
-        def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
-            return finite(*gradient(jnp.asarray(vector, float), comparisons))
+    def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
+        return finite(*gradient(jnp.asarray(vector, float), comparisons))
 
-        found.append(
-            scipy.optimize.minimize(
-                objective,
-                np.asarray(start, np.float64),
-                jac=True,
-                method="L-BFGS-B",
-                options={"maxiter": STEPS},
-            )
-        )
-    return [unravel(jnp.asarray(one.x, float)) for one in found], -np.array([one.fun for one in found])
+    def search() -> tuple[float, np.ndarray]:
+        start = np.asarray(ravel_pytree(_near(random, median, FAR))[0], np.float64)
+        options = {"maxiter": STEPS}
+        found = scipy.optimize.minimize(objective, start, jac=True, method="L-BFGS-B", options=options)
+        return float(found.fun), found.x
+
+    points, mass = [], []
+    for vector in _distinct([search() for _ in range(SEARCHES)])[:KEPT]:
+        matrix = np.asarray(curvature(jnp.asarray(vector, float), comparisons), np.float64)
+        eigenvalues = np.linalg.eigvalsh((matrix + matrix.T) / 2)
+        if eigenvalues[0] > jnp.finfo(jnp.result_type(float)).eps * eigenvalues[-1]:
+            points.append(unravel(jnp.asarray(vector, float)))
+            mass.append(-objective(vector)[0] - 0.5 * np.log(eigenvalues).sum())
+    return points, np.array(mass)
+
+
+def _distinct(found: list[tuple[float, np.ndarray]]) -> list[np.ndarray]:
+    """One point of each height, the highest first."""
+    kept: list[tuple[float, np.ndarray]] = []
+    for one in sorted(found, key=lambda one: one[0]):
+        if not kept or one[0] > kept[-1][0] + SAME:
+            kept.append(one)
+    return [vector for _, vector in kept]
 
 
 def finite(value: Array, slope: Array) -> tuple[float, np.ndarray]:
@@ -97,11 +117,29 @@ def finite(value: Array, slope: Array) -> tuple[float, np.ndarray]:
 @functools.lru_cache(maxsize=64)
 def slope_of(model: Model, unravel: Callable) -> Callable:
     """Value and gradient of the potential (vector, comparisons); compiled once for all data of one shape."""
+    return jax.jit(jax.value_and_grad(_potential(model, unravel)))
 
+
+@functools.lru_cache(maxsize=64)
+def hessian_of(model: Model, unravel: Callable) -> Callable:
+    """Hessian of the potential (vector, comparisons); compiled once for all data of one shape."""
+    slope = jax.grad(_potential(model, unravel))
+
+    def hessian(vector: Array, comparisons: Comparisons) -> Array:
+        def column(direction: Array) -> Array:
+            return jax.jvp(lambda x: slope(x, comparisons), (vector,), (direction,))[1]
+
+        # A few columns at a time, to bound memory.
+        return jax.lax.map(column, jnp.eye(len(vector), dtype=vector.dtype), batch_size=CHUNK)
+
+    return jax.jit(hessian)
+
+
+def _potential(model: Model, unravel: Callable) -> Callable[[Array, Comparisons], Array]:
     def potential(vector: Array, comparisons: Comparisons) -> Array:
         return jnp.asarray(potential_energy(model, (comparisons,), {}, unravel(vector)))
 
-    return jax.jit(jax.value_and_grad(potential))
+    return potential
 
 
 def _near(random: np.random.Generator, values: Values, noise: float) -> dict[str, np.ndarray]:

@@ -90,8 +90,7 @@ def svi(
         )
     latents = {name for name, site in sites_of(model, comparisons).items() if site.latent}
     run_key, draw_key, khat_key = jax.random.split(key, 3)
-    start = chain_starts(generator(key), model, comparisons, 1)
-    program = _guide(guide, model, start and _at(model, comparisons, start))
+    program = _guide(key, guide, model, comparisons)
     schedule = optax.cosine_decay_schedule(learning_rate, steps)
     optimiser = SVI(model, program, optax_to_numpyro(optax.adam(schedule)), Trace_ELBO(particles))
     params, losses = _optimise(run_key, optimiser, comparisons, steps, batch_size, progress=progress)
@@ -124,21 +123,25 @@ def svi(
     )
 
 
-def _at(model: Model, comparisons: Comparisons, start: Values) -> Values:
-    """The values of one chain's start, constrained."""
-    return constrain_fn(model, (comparisons,), {}, {name: value[0] for name, value in start.items()})
-
-
-def _guide(guide: str | Callable, model: Model, values: Values | None) -> Callable:
+def _guide(key: Array, guide: str | Callable, model: Model, comparisons: Comparisons) -> Callable:
     if isinstance(guide, str):
         if guide not in GUIDES:
             raise refuse(f"a guide is one of {sorted(GUIDES)}, or a callable", repr(guide))
         guide = GUIDES[guide]
     if inspect.isclass(guide) and issubclass(guide, autoguide.AutoContinuous | autoguide.AutoNormal):
-        return guide(model, init_loc_fn=init_to_value(values=values) if values else init_to_median())
+        return guide(model, init_loc_fn=_centre(key, model, comparisons))
     if not callable(guide):
         raise refuse("a guide is a name, an AutoGuide class or a function", f"a {type(guide).__name__}")
     return guide
+
+
+def _centre(key: Array, model: Model, comparisons: Comparisons):
+    """Where a guide starts: at the mode of classes that holds most, else at the prior's medians."""
+    start = chain_starts(generator(key), model, comparisons, 1)
+    if start is None:
+        return init_to_median()
+    mode = {name: value[0] for name, value in start.items()}
+    return init_to_value(values=constrain_fn(model, (comparisons,), {}, mode))
 
 
 def _optimise(key, optimiser: SVI, comparisons, steps: int, batch_size: int | None, *, progress: bool):

@@ -33,7 +33,9 @@ def ties(shares: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     ax.fill_between(
         at, shares["lower"].values, shares["upper"].values, color=BLUE, alpha=0.2, linewidth=0, label=band
     )
-    ax.plot(at, shares["predicted"].values, color=BLUE, linewidth=1.5)
+    ax.plot(at, shares["predicted"].values, color=BLUE, linewidth=1.5, marker="_", markersize=10)
+    if len(at) == 1:
+        ax.vlines(at, shares["lower"].values, shares["upper"].values, color=BLUE, alpha=0.2, linewidth=8)
     size = shares["answers"].values
     ax.scatter(
         at, shares["observed"].values, s=36 * size / size.max(), color=VERMILION, zorder=3, label="observed"

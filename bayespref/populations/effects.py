@@ -31,8 +31,8 @@ def by_annotator(
     With `over`, each annotator has a vector of effects ~ MultivariateNormal(slope z_a, diag(sd) R diag(sd))
     with R ~ LKJ(concentration). z_a are columns of the annotator table, less their mean; a column's slope,
     for a standard deviation of it, is ~ Normal(0, spread). Sites: `{name}_sd`, `{name}` (annotator[, over]),
-    `{name}_slope` (covariate[, over]), for one unit of the user's column, and, for vectors,
-    `{name}_correlation`. Also known as random effects, or random coefficients.
+    `{name}_slope` (covariate[, over]), for one unit of the user's column, and, for correlated
+    vectors, `{name}_correlation`. Also known as random effects, or random coefficients.
 
     Args:
         name: name of the effect.
@@ -40,7 +40,7 @@ def by_annotator(
         spread: prior scale of sd, in the effect's unit; (d,) for vectors.
         over: name of the vector's dimension.
         labels: the d names along that dimension.
-        correlated: whether elements of a vector hang together; without, R is the identity.
+        correlated: whether elements of a vector hang together; else R is the identity.
         concentration: LKJ concentration; 1 is uniform over correlations, more is closer to none.
         covariates: names of annotators' columns that the effects depend on.
 
