@@ -231,15 +231,15 @@ def test_other_fits_start_at_that_mode_too(method):
         else:
             fit = bp.nuts(KEY, model, data, chains=1, warmup=20, draws=20, progress=False)
     belongs = bp.memberships(model, fit).mean(("chain", "draw")).values.argmax(1)
-    # Every camp is whole: its 15 members are in one class, and no two camps share one.
-    camps = [set(belongs[camp::3]) for camp in range(3)]
-    assert [len(camp) for camp in camps] == [1, 1, 1] and len(set.union(*camps)) == 3
+    # Lumped or split camps would put 15 people, or half of that, where they do not belong.
+    camps = np.stack([np.bincount(belongs[camp::3], minlength=3) for camp in range(3)])
+    assert sorted(camps.argmax(1)) == [0, 1, 2] and camps.max(1).min() >= 13
 
 
 def test_refits_start_at_draws_inside_the_support():
     """A weight that rounding put at zero has no place in unconstrained space; other draws have."""
     model = functools.partial(models.latent_class_bradley_terry, scale=1.0)
-    weight = np.array([[0.6, 0.4], [1.0, 0.0], [0.7, 0.3]])
+    weight = np.array([[0.6, 0.4], [0.0, 1.0], [0.7, 0.3]])
     fit = fit_by_hand(model, DATA, _log_density=np.zeros((3, 2, 5)), weight=weight)
     found = unconstrained(model, fit, DATA, np.arange(3))
     assert found["weight"].shape[0] == 2 and np.isfinite(found["weight"]).all()
