@@ -163,7 +163,7 @@ truth among its draws. {ITEMS} items, {ANSWERS} answers, {PEOPLE} annotators whe
 uniform ranks, over the quantities ranked; calibrated where it is at least {ALPHA} / {{tests}}, the number of
 quantities in the table. Seconds are of two noisy cores that did other work too. Made by
 `python benchmarks/calibration_table.py`; a model whose row is in `calibration.csv` is not run again unless
-named by `--only`.
+named by `--only`. Data sets are fitted side by side, one chain each, from the prior's medians.
 """
 
 

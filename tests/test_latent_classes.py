@@ -236,16 +236,19 @@ def test_other_fits_start_at_that_mode_too(method):
     assert sorted(camps.argmax(1)) == [0, 1, 2] and camps.max(1).min() >= 13
 
 
+def guessing(comparisons):
+    lapse = numpyro.sample("lapse", dist.Beta(1, 9))
+    bp.observe(comparisons, choices.lapse(choices.logit(jnp.zeros(comparisons.shown.shape)), lapse))
+
+
 def test_refits_start_at_draws_inside_the_support():
-    """A weight that rounding put at zero has no place in unconstrained space; other draws have."""
-    model = functools.partial(models.latent_class_bradley_terry, scale=1.0)
-    weight = np.array([[0.6, 0.4], [0.0, 1.0], [0.7, 0.3]])
-    fit = fit_by_hand(model, DATA, _log_density=np.zeros((3, 2, 5)), weight=weight)
-    found = unconstrained(model, fit, DATA, np.arange(3))
-    assert found["weight"].shape[0] == 2 and np.isfinite(found["weight"]).all()
-    assert unconstrained(model, fit, DATA, np.array([1])) is None
-    assert last_draws(model, fit, DATA, 4)["weight"].shape[0] == 4
-    np.testing.assert_allclose(middle(model, fit, DATA)["_log_density"], 0, atol=1e-6)
+    """A lapse that rounding put at zero has no place in unconstrained space; other draws have."""
+    fit = fit_by_hand(guessing, DATA, lapse=np.array([0.2, 0.0, 0.2]))
+    assert unconstrained(guessing, fit, DATA, np.arange(3))["lapse"].shape == (2,)
+    assert unconstrained(guessing, fit, DATA, np.array([1])) is None
+    logit = np.log(0.2 / 0.8)
+    np.testing.assert_allclose(last_draws(guessing, fit, DATA, 4)["lapse"], [logit] * 4, rtol=1e-5)
+    np.testing.assert_allclose(middle(guessing, fit, DATA)["lapse"], logit, rtol=1e-5)
 
 
 def test_chains_start_at_modes_by_what_they_hold(monkeypatch):

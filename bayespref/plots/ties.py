@@ -33,8 +33,9 @@ def ties(shares: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     ax.fill_between(
         at, shares["lower"].values, shares["upper"].values, color=BLUE, alpha=0.2, linewidth=0, label=band
     )
-    ax.plot(at, shares["predicted"].values, color=BLUE, linewidth=1.5, marker="_", markersize=10)
+    ax.plot(at, shares["predicted"].values, color=BLUE, linewidth=1.5)
     if len(at) == 1:
+        ax.plot(at, shares["predicted"].values, "_", color=BLUE)
         ax.vlines(at, shares["lower"].values, shares["upper"].values, color=BLUE, alpha=0.2, linewidth=8)
     size = shares["answers"].values
     ax.scatter(
