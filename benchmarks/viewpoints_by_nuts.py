@@ -32,7 +32,7 @@ from bayespref.rewards.gp import log_scale, sqrt_eigenvalues
 
 LINE = supports.interval(toys.LOW, toys.HIGH)
 X = LINE.points[:, 0]
-DRAWS, POINTS = 16000, 16
+DRAWS, POINTS = 32000, 64
 """Of an approximation, for its covariance, and values of the scales that they are drawn at."""
 
 
@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--fits", type=int, default=2)
     parser.add_argument("--warmup", type=int, default=250)
     parser.add_argument("--draws", type=int, default=800)
-    parser.add_argument("--accept", type=float, default=0.95)
+    parser.add_argument("--accept", type=float, default=0.97)
     arguments = parser.parse_args()
     data = toys.answers(jax.random.key(0), [toys.narrow, toys.wide], answers=arguments.answers)
     chains = []
