@@ -9,8 +9,11 @@ from . import populations as populations
 from . import rewards as rewards
 from . import supports as supports
 from . import toys as toys
+from .aggregation import consequences as consequences
 from .belonging import memberships as memberships
 from .calibration import sbc as sbc
+from .checks.judging import check as check
+from .checks.verdict import Check as Check
 from .comparisons import Annotators as Annotators
 from .comparisons import Comparisons as Comparisons
 from .comparisons import Items as Items

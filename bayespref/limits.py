@@ -12,13 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.optimize
-from scipy.sparse.csgraph import connected_components
 from scipy.special import expit, logsumexp, softmax
 
 from bayespref import behaviours
 from bayespref.comparisons import refuse
-
-STEPS, SETTLED = 200, 1e-12
+from bayespref.pooled import bradley_terry, connected_weights, opponents, pair_weights
 
 
 class Annotator(NamedTuple):
@@ -101,49 +99,10 @@ def scores(population: Population, *, design: np.ndarray | None = None) -> np.nd
         0.285767
     """
     each = _scores(population)[1]
-    weight = _design(design, len(each[0]))
-    parts, label = connected_components(weight > 0, directed=False)
-    if parts > 1:
-        other = np.flatnonzero(label != label[0])
-        raise refuse(
-            "the pairs asked connect all points",
-            f"{parts} groups that are never compared",
-            rows=other,
-            remedy="Scores are free up to a constant in each group: ask pairs across them.",
-        )
+    weight = connected_weights(design, len(each[0]))
     if len(each) == 1:
         return each[0] - each[0].mean()
-    probability = choice_probabilities(population)
-    wins = (weight * probability).sum(1)
-    # Start at the log-odds of winning against the design's opponent, which have the right order.
-    share = np.clip(wins / weight.sum(1), 1e-9, 1 - 1e-9)
-    r = np.log(share / (1 - share))
-    return _newton(weight, wins, r - r.mean(), probability)
-
-
-def _newton(weight: np.ndarray, wins: np.ndarray, r: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    def loss(r: np.ndarray) -> float:
-        difference = r[:, None] - r
-        return float(np.sum(weight * probability * np.logaddexp(0.0, -difference)))
-
-    value = loss(r)
-    for _ in range(STEPS):
-        win = expit(r[:, None] - r)
-        slope = (weight * win).sum(1) - wins
-        if np.abs(slope).max() < SETTLED * weight.sum():
-            return r - r.mean()
-        curvature = weight * win * win.T
-        laplacian = np.diag(curvature.sum(1)) - curvature
-        # The constant direction is free; a point that hardly ever differs keeps a little curvature.
-        laplacian += curvature.sum() / len(r) ** 2 + 1e-14 * np.eye(len(r)) * curvature.sum()
-        step = np.linalg.solve(laplacian, slope)
-        size = 1.0
-        while size > 1e-10 and not (trial := loss(r - size * step)) <= value + 1e-15 * abs(value):
-            size /= 2
-        if size <= 1e-10:
-            return r - r.mean()
-        r, value = r - size * step, trial
-    raise refuse("Newton's method settles", f"none after {STEPS} steps", remedy="Some point always wins.")
+    return bradley_terry(choice_probabilities(population), design=weight)
 
 
 def density(
@@ -197,6 +156,85 @@ def density(
     return excess + c / f
 
 
+class Contrast(NamedTuple):
+    """(m,) log-densities learnt under two designs of pairs, and the second less the first, in nats."""
+
+    first: np.ndarray
+    second: np.ndarray
+    difference: np.ndarray
+
+
+def hausman_contrast(
+    population: Population,
+    assumed: Callable = behaviours.luce,
+    *,
+    designs: tuple[np.ndarray | None, np.ndarray | None],
+    log_weight: np.ndarray | None = None,
+) -> Contrast:
+    """What the fit would learn, had other pairs been asked: log p under design 2 - log p under design 1.
+
+    Zero for one annotator, whatever behaviour is assumed of them: only that all answer alike is tested. Zero
+    too where the answers of several happen to be those of one. Source: Hausman (1978), specification test.
+
+    Args:
+        population: the annotators who answer.
+        assumed: the behaviour that the fit assumes.
+        designs: two, each as in `scores`.
+        log_weight: (m,) log quadrature weights; None for items.
+
+    Raises:
+        ValueError: as `density`.
+
+    Example:
+        >>> likes = [np.log([0.8, 0.19, 0.01]), np.log([0.01, 0.19, 0.8])]
+        >>> camps = [Annotator(likes[0], share=0.4), Annotator(likes[1], share=0.6)]
+        >>> hausman_contrast(camps, designs=(None, np.array([0.6, 0.2, 0.2]))).difference.round(3).tolist()
+        [-0.001, 0.029, -0.031]
+    """
+    first, second = (density(population, assumed, log_weight=log_weight, design=one) for one in designs)
+    return Contrast(first, second, second - first)
+
+
+def clone_test(
+    population: Population, *, item: int, copies: Sequence[int] = (0, 1, 6), design: np.ndarray | None = None
+) -> np.ndarray:
+    """Pooled scores of the items when one of them is there several times: r after c more copies of it.
+
+    Differences between items stay for one annotator, and move for several, as the Borda score does: the
+    optimum depends on what else there is to choose from. Source: independence of clones, Tideman (1987).
+
+    Args:
+        population: one annotator or several, over items.
+        item: index of the item that is copied.
+        copies: how many more there are of it.
+        design: as in `scores`; a copy is asked about as often as the item.
+
+    Returns:
+        (c, m) scores in log-odds of the items themselves, mean zero over them.
+
+    Raises:
+        ValueError: for an item that is not there, or a negative number of copies.
+
+    Example:
+        >>> likes = [np.log([0.8, 0.15, 0.05]), np.log([0.02, 0.38, 0.6])]
+        >>> r = clone_test([Annotator(likes[0], share=0.55), Annotator(likes[1], share=0.45)], item=2)
+        >>> (r[:, 0] - r[:, 1]).round(6).tolist()
+        [-0.111966, -0.139469, -0.185594]
+    """
+    shares, each = _scores(population)
+    size = len(each[0])
+    if not (0 <= item < size and min(copies) >= 0):
+        raise refuse(f"copies, 0 or more, are of an item below {size}", f"item {item}, copies {copies}")
+    found = []
+    for number in copies:
+        index = [*range(size), *[item] * number]
+        cloned = [Annotator(s[index], share=share) for share, s in zip(shares, each, strict=True)]
+        weight = pair_weights(design, size, diagonal=True)[np.ix_(index, index)]
+        r = scores(cloned, design=weight)[:size]
+        found.append(r - r.mean())
+    return np.stack(found)
+
+
 def borda(population: Population, *, design: np.ndarray | None = None) -> np.ndarray:
     """Expected wins against an opponent from the design: B(a) = E_b P(a over b), in (0, 1).
 
@@ -212,7 +250,7 @@ def borda(population: Population, *, design: np.ndarray | None = None) -> np.nda
         [0.625, 0.375]
     """
     probability = choice_probabilities(population)
-    return probability @ _opponents(design, len(probability))
+    return probability @ opponents(design, len(probability))
 
 
 def ipo(
@@ -289,7 +327,7 @@ def slic_hf(
             f"delta {delta}, weight {weight}, smoothing {smoothing}",
         )
     win = choice_probabilities(population)
-    chosen = 2 * _design(design, len(win)) * win
+    chosen = 2 * pair_weights(design, len(win)) * win
     cell = np.zeros(len(win)) if log_weight is None else np.asarray(log_weight, np.float64)
     flat = np.zeros(len(win)) if log_reference is None else np.asarray(log_reference, np.float64)
     anchor = np.exp(flat + cell - logsumexp(flat + cell))
@@ -331,7 +369,7 @@ def cross_entropy(
         0.693147
     """
     probability = choice_probabilities(population)
-    weight = _design(design, len(probability), diagonal=True)
+    weight = pair_weights(design, len(probability), diagonal=True)
     if score is None:
         log_win = np.log(np.maximum(probability, 1e-300))
     else:
@@ -353,25 +391,3 @@ def _scores(population: Population) -> tuple[np.ndarray, list[np.ndarray]]:
     if not (shares > 0).all():
         raise refuse("shares are positive", f"{shares.tolist()}")
     return shares / shares.sum(), each
-
-
-def _opponents(design: np.ndarray | None, size: int) -> np.ndarray:
-    mass = np.ones(size) if design is None else np.asarray(design, np.float64)
-    if mass.shape != (size,) or not ((mass >= 0).all() and mass.sum() > 0):
-        raise refuse(f"independent points have ({size},) probabilities", f"shape {mass.shape}")
-    return mass / mass.sum()
-
-
-def _design(design: np.ndarray | None, size: int, *, diagonal: bool = False) -> np.ndarray:
-    """(m, m) symmetric weights of pairs, summing to one."""
-    if design is None or np.ndim(design) == 1:
-        mass = _opponents(design, size)
-        weight = mass[:, None] * mass
-    else:
-        weight = np.asarray(design, np.float64)
-        if weight.shape != (size, size) or not (weight >= 0).all():
-            raise refuse(f"a design is ({size}, {size}) weights of pairs", f"shape {weight.shape}")
-        weight = weight + weight.T
-    if not diagonal:
-        weight = weight - np.diag(np.diag(weight))
-    return weight / weight.sum()

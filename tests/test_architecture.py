@@ -26,12 +26,15 @@ LAYERS = {
         "ranks",
         "plots",
     },
-    "choices losses behaviours limits supports toys populations rewards observation parametrisation": {
+    "choices losses behaviours limits pooled supports toys populations rewards observation parametrisation": {
         *("inference", "elpd", "evidence", "predictive", "ranks", "plots", "diagnostics", "io"),
     },
     "io": {"inference", "elpd", "evidence", "predictive", "ranks", "plots", "diagnostics"},
     "inference": {"elpd", "evidence", "predictive", "ranks", "plots", "diagnostics"},
-    "belonging calibration elpd options evidence predictive ranks": {"plots", "diagnostics"},
+    "aggregation belonging calibration elpd options evidence predictive profiles ranks": {
+        *("plots", "diagnostics"),
+    },
+    "checks": {"plots", "diagnostics"},
     "diagnostics": {"plots"},
 }
 """Modules -> what they must not import."""
@@ -150,6 +153,8 @@ SIGNATURES = {
     "simulate": RUN,
     "loo": JUDGE,
     "log_evidence": JUDGE,
+    "consequences": JUDGE,
+    "check": JUDGE,
     "predict": (*JUDGE, "new"),
     "posterior_predictive": JUDGE,
     "win_probability": JUDGE,

@@ -207,7 +207,7 @@ def outcome_log_probs(model: Model, comparisons: Comparisons, values: Values) ->
     return run(model, comparisons, values)["outcome"]["fn"].outcome_log_probs()
 
 
-def map_draws(function: Callable[[Values], Any], draws: Values, *, chunk: int = 64) -> Any:
+def map_draws(function: Callable[[Any], Any], draws: Any, *, chunk: int = 64) -> Any:
     """Apply a function of one draw to all draws (s, ...), `chunk` at a time, compiled once.
 
     The last draw fills the last chunk, so that no second program is compiled for what is left over.

@@ -1,0 +1,80 @@
+"""Judge a fit: which assumption about the annotators fails."""
+
+from __future__ import annotations
+
+import functools
+
+import xarray as xr
+from jax import Array
+
+from bayespref.checks.battery import battery
+from bayespref.checks.verdict import Check, conclude
+from bayespref.comparisons import refuse
+from bayespref.inference.fit import check_same_model, data_of
+from bayespref.inference.program import Model, response_of, sites_of
+
+
+def check(
+    key: Array,
+    model: Model,
+    fit: xr.DataTree,
+    *,
+    replicates: int = 199,
+    alpha: float = 0.05,
+    time: str | None = None,
+) -> Check:
+    """Which assumption about the annotators fails, how sure that is, what to try, what data cannot tell.
+
+    Each check is a statistic aimed at one assumption: mostly Rao's score of a nudge that the model does not
+    have, made orthogonal to its parameters (Rao, 1948; Neyman, 1959). Answers are replicated from posterior
+    draws, the model is fitted again to each replicate (its mode, scales held at the draw), and p = (1 +
+    #{T_rep >= T}) / (1 + replicates): calibrated, unlike plain posterior predictive p-values (Robins, van
+    der Vaart and Ventura, 2000). Adjusted p-values hold for all checks together (Westfall and Young, 1993).
+
+    Args:
+        key: a `jax.random.key`.
+        model: the model that made the fit, the gallery's or yours.
+        fit: what an inference function returned.
+        replicates: replicated data sets; p-values are multiples of 1 / (1 + replicates).
+        alpha: probability of saying "fails" about a model that is right.
+        time: name of the row column that holds the time of answers; "time" where that is there.
+
+    Returns:
+        A `Check`, which prints as a paragraph and a table.
+
+    Raises:
+        ValueError: for rankings, losses, distributions that are not from `choices`, models of more than
+            2,000 parameters, a column that is not there, or a posterior that cannot be fitted again.
+
+    Example:
+        >>> print(check(jax.random.key(0), bradley_terry, fit))  # doctest: +SKIP
+    """
+    check_same_model(model, fit)
+    if replicates < 39 or not 0 < alpha < 1:
+        raise refuse("a check takes 39 replicates or more and alpha in (0, 1)", f"{replicates} and {alpha}")
+    if alpha * (replicates + 1) < 1:
+        raise refuse(
+            f"alpha is no smaller than 1 / ({replicates} + 1)", str(alpha), remedy="Use more replicates."
+        )
+    data = data_of(fit)
+    if time is not None and time not in data.row_columns:
+        raise refuse(f"time is a row column, one of {sorted(data.row_columns)}", repr(time))
+    found = battery(key, model, fit, replicates=replicates, time=time)
+    kind = response_of(model, data)
+
+    @functools.cache
+    def takes(name: str, options: tuple) -> bool:
+        from bayespref import models
+
+        candidate = functools.partial(getattr(models, name), **dict(options))
+        try:
+            return bool(sites_of(candidate, data)) and response_of(candidate, data) == kind
+        except ValueError:
+            return False
+
+    return conclude(
+        found,
+        str(fit.attrs["model"]),
+        alpha,
+        lambda name, options: takes(name, tuple(sorted(options.items()))),
+    )

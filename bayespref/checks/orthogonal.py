@@ -1,0 +1,156 @@
+"""What is computed once, at the fit: nudges orthogonal to the parameters, and what the model already has."""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from bayespref.checks.design import Design, Plan
+from bayespref.checks.nudges import Point
+from bayespref.checks.problem import Information, Problem, information
+from bayespref.checks.statistics import Fixed, effect_nudges, group_nudges, scalar_nudges
+from bayespref.comparisons import Comparisons
+
+IN_MODEL = 0.005
+"""Share of a nudge's information that is left beside the parameters, below which the model has it already."""
+WIDE = 30_000_000
+"""Numbers up to which each annotator's part in the parameters is kept."""
+
+
+class Task(NamedTuple):
+    """What all steps share: the model as functions, its rows, and what is checked."""
+
+    problem: Problem
+    rows: Comparisons
+    design: Design
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _modes(problem: Problem, rows: Comparisons, z: Array, h: Array, counts: Array, factor: Array):
+    return problem.mode(rows, z, h, counts, factor)
+
+
+def mode_at(task: Task, z: Array, h: Array, counts: Array, found: Information) -> tuple[Array, Array]:
+    """The mode near z for counted answers, and the nats left to it, by the Hessian that `found` gives."""
+    factor = jnp.asarray(found.whitener(), jnp.float32)
+    return _modes(task.problem, task.rows, z, h, counts, factor)
+
+
+@functools.partial(jax.jit, static_argnames=("problem", "plan"))
+def _nudges(problem: Problem, rows: Comparisons, design: Design, plan: Plan, z, h, counts):
+    """Probabilities, scores, and residuals along all nudges: of scalars and groups, and by annotator."""
+    point = problem.point(rows, z, h, counts)
+    groups = list(group_nudges(point, design, plan).values())
+    together = jnp.concatenate([scalar_nudges(point, design, plan), *groups])
+    parts = jnp.einsum("nok,nkq->qno", point.slope, design.parts)
+    return point, together, effect_nudges(point, design, plan), parts
+
+
+@functools.partial(jax.jit, static_argnames=("problem",))
+def point_at(problem: Problem, rows: Comparisons, z: Array, h: Array, counts: Array) -> Point:
+    """Probabilities, residuals and scores at one value of the parameters."""
+    return problem.point(rows, z, h, counts)
+
+
+def halves(task: Task, z: Array, h: Array, counts: Array) -> Array:
+    """(n,) 1/2 where scores differ more than in half of the answers, else -1/2."""
+    point = point_at(task.problem, task.rows, z, h, counts)
+    gap = np.square(np.asarray(point.score)).sum(-1)
+    order = np.argsort(gap)
+    reached = np.cumsum(np.asarray(counts.sum(-1))[order])
+    median = gap[order[np.searchsorted(reached, reached[-1] / 2)]]
+    return jnp.asarray(np.where(gap > median, 0.5, -0.5), jnp.float32)
+
+
+def information_at(task: Task, plan: Plan, z: Array, h: Array, counts: Array) -> Information:
+    """Fisher information at one value of the parameters, of all nudges of a plan."""
+    _, together, effects, parts = _nudges(*task, plan, z, h, counts)
+    own = _own_parts(plan, len(parts), len(z) + len(h))
+    mine = jnp.concatenate([effects, parts]) if own else effects
+    found = information(*(task.problem, task.rows, z, h, counts, together, mine), annotators=plan.annotators)
+    return Information(*(np.asarray(part, np.float64) for part in found))
+
+
+def _own_parts(plan: Plan, q: int, parameters: int) -> bool:
+    """Whether each annotator's tastes are made orthogonal to the parameters."""
+    return plan.annotators > 0 and q * plan.annotators * parameters <= WIDE
+
+
+def fixed_at(task: Task, plan: Plan, z, h, counts, found: Information) -> tuple[Fixed, tuple[str, ...]]:
+    """What all replicates share, and the checks of what the model already has."""
+    point, together, effects, parts = _nudges(*task, plan, z, h, counts)
+    expected = np.asarray(counts.sum(-1))[:, None] * np.asarray(point.probs, np.float64)
+    inverse = found.projector()
+    s = len(plan.scalars)
+    together, parts = np.asarray(together, np.float64), np.asarray(parts, np.float64)
+    coefficients = found.crossed @ inverse
+    whole = np.einsum("qno,no->q", np.square(together), expected)
+    left = whole - np.einsum("qd,qd->q", coefficients, found.crossed)
+    held = [plan.scalars[i] for i in np.flatnonzero(~(left[:s] > IN_MODEL * whole[:s]))]
+    at, group_inverse = s, {}
+    sizes = {"field": 0 if task.design.field is None else len(task.design.field)}
+    for name in plan.groups:
+        part = slice(at, at := at + sizes.get(name, len(parts)))
+        weighted = together[part] * expected
+        full = np.einsum("qno,rno->qr", weighted, together[part], optimize=True)
+        beside = full - coefficients[part] @ found.crossed[part].T
+        if np.trace(beside) < IN_MODEL * np.trace(full):
+            held.append(name)
+        group_inverse[name] = _inverse(beside, np.diag(full))
+    mine = found.annotators @ inverse
+    weight = _by_annotator(task.rows, plan, np.square(np.asarray(effects)) * expected)
+    beside = weight - np.einsum("pad,pad->pa", mine, found.annotators)[: len(weight)]
+    held += [plan.effects[i] for i in np.flatnonzero(beside.sum(1) < IN_MODEL * weight.sum(1))]
+    tastes = mine[len(plan.effects) :]
+    if len(tastes):
+        own = _by_annotator(task.rows, plan, np.square(parts) * expected)
+        beside = own - np.einsum("pad,pad->pa", tastes, found.annotators[len(plan.effects) :])
+        if beside.sum() < IN_MODEL * own.sum():
+            held += ["shared_tastes", "personal_tastes"]
+    about = np.einsum("qno,rno->qr", parts * expected, parts, optimize=True)
+    own_parts = _own(task.rows, plan, parts, expected)
+    arrays = (coefficients[:s], coefficients[s:], group_inverse, mine[: len(weight)], weight, tastes)
+    fixed = Fixed(*jax.tree.map(_single, (*arrays, about, _root(about), own_parts)))
+    return fixed, tuple(held)
+
+
+def _single(value) -> Array:
+    return jnp.asarray(value, jnp.float32)
+
+
+def _by_annotator(rows: Comparisons, plan: Plan, values: np.ndarray) -> np.ndarray:
+    """(p, a) sums over each annotator's answers of (p, n, o)."""
+    found = np.zeros((len(values), plan.annotators))
+    if plan.annotators:
+        for row, one in zip(found, values, strict=True):
+            row[:] = np.bincount(np.asarray(rows.annotator), one.sum(-1), plan.annotators)
+    return found
+
+
+def _own(rows: Comparisons, plan: Plan, parts: np.ndarray, expected: np.ndarray) -> float:
+    """Sum over annotators of ||A_k||^2, A_k (q, q) their information about the parts."""
+    if plan.annotators == 0:
+        return 1.0
+    each = (_by_annotator(rows, plan, parts * one * expected) for one in parts)
+    return float(sum(np.square(one).sum() for one in each))
+
+
+def _inverse(matrix: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Pseudo-inverse of information (q, q), of directions that keep a share of what `scale` (q,) had."""
+    unit = np.sqrt(np.maximum(scale, 1e-12))
+    values, vectors = np.linalg.eigh(matrix / np.outer(unit, unit))
+    kept = values > IN_MODEL
+    scaled = vectors[:, kept] / unit[:, None]
+    return (scaled / values[kept]) @ scaled.T
+
+
+def _root(matrix: np.ndarray) -> np.ndarray:
+    """(q, q) R with R R' the pseudo-inverse of information."""
+    values, vectors = np.linalg.eigh(matrix)
+    kept = values > 1e-5 * values[-1]
+    return np.where(kept, vectors / np.sqrt(np.where(kept, values, 1.0)), 0.0)

@@ -1,0 +1,199 @@
+"""A model and its rows as functions of a vector: priors, answers, information, the mode for other answers.
+
+Sites with real support are fitted again to replicated answers. Scales, rates and shares are held at their
+draw: their joint mode with what they scale says little, and statistics are made orthogonal to them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.linalg
+from jax import Array
+from jax.flatten_util import ravel_pytree
+from numpyro import handlers
+from numpyro.distributions import constraints
+from numpyro.infer.util import constrain_fn, potential_energy
+
+from bayespref.checks.nudges import Point, given_answers, log_likelihood, point
+from bayespref.comparisons import Comparisons
+from bayespref.inference.program import Model, Values, run
+
+STEPS, CLOSE = 60, 0.005
+"""Steps to a mode at most, and the nats from it that are near enough (a tenth of a standard deviation)."""
+LITTLE = 1e-5
+"""Information of a direction, next to that of its coordinates, that rounding cannot tell from none."""
+
+
+class Problem(NamedTuple):
+    """A model, and how unconstrained vectors z (d,), refitted, and h (e,), held, make its sites."""
+
+    model: Model
+    unravel_free: Callable
+    unravel_held: Callable
+
+    def sites(self, z: Array, h: Array) -> Values:
+        """Every sampled site, unconstrained."""
+        return self.unravel_free(z) | self.unravel_held(h)
+
+    def prior(self, rows: Comparisons, z: Array, h: Array) -> Array:
+        """Negative log prior density in unconstrained space."""
+        silent = handlers.block(self.model, hide=["outcome"])
+        return jnp.asarray(potential_energy(silent, (rows,), {}, self.sites(z, h)))
+
+    def answers(self, rows: Comparisons, z: Array, h: Array):
+        """What the model observes."""
+        values = constrain_fn(self.model, (rows,), {}, self.sites(z, h))
+        return run(self.model, rows, values)["outcome"]["fn"]
+
+    def log_likelihood(self, rows: Comparisons, z: Array, h: Array, counts: Array) -> Array:
+        """Log-probability of answers counted by outcome, (n, o)."""
+        return log_likelihood(self.answers(rows, z, h), counts)
+
+    def log_probs(self, rows: Comparisons, z: Array, h: Array, counts: Array) -> Array:
+        """(n, o) log-probability of every outcome; classes as the counted answers say who is who."""
+        return given_answers(self.answers(rows, z, h), counts).outcome_log_probs()
+
+    def point(self, rows: Comparisons, z: Array, h: Array, counts: Array) -> Point:
+        """Probabilities, residuals and scores."""
+        return point(given_answers(self.answers(rows, z, h), counts), rows)
+
+    def mode(
+        self, rows: Comparisons, z: Array, h: Array, counts: Array, factor: Array
+    ) -> tuple[Array, Array]:
+        """The mode of z given h for counted answers, and the nats that are left to it.
+
+        Newton's steps with one Hessian for all: `factor` (d, d) is its inverse's square root, W W' = H^-1.
+        """
+
+        def potential(z: Array) -> Array:
+            return self.prior(rows, z, h) - self.log_likelihood(rows, z, h, counts)
+
+        value_and_slope = jax.value_and_grad(potential)
+
+        def gain(slope: Array) -> Array:
+            return 0.5 * jnp.square(factor.T @ slope).sum()
+
+        def step(state):
+            z, value, slope, size, steps = state
+            trial = z - size * (factor @ (factor.T @ slope))
+            new, new_slope = value_and_slope(trial)
+            # Near the mode rounding hides what a step gains.
+            better = new <= value + 8 * jnp.finfo(z.dtype).eps * jnp.abs(value)
+            z, value, slope = jax.tree.map(
+                lambda a, b: jnp.where(better, a, b), (trial, new, new_slope), (z, value, slope)
+            )
+            return z, value, slope, jnp.where(better, jnp.minimum(1.0, 1.5 * size), size / 3), steps + 1
+
+        def unfinished(state) -> Array:
+            _, _, slope, _, steps = state
+            return (gain(slope) > CLOSE) & (steps < STEPS)
+
+        value, slope = value_and_slope(z)
+        state = jax.lax.while_loop(unfinished, step, (z, value, slope, jnp.ones_like(value), 0))
+        return state[0], gain(state[2])
+
+
+def is_held(support: constraints.Constraint) -> bool:
+    """Whether a site of this support is a scale, a rate or a share, rather than a real number."""
+    while isinstance(support, constraints.independent):
+        support = support.base_constraint
+    return not isinstance(support, type(constraints.real) | type(constraints.zero_sum(1)))
+
+
+@functools.lru_cache(maxsize=64)
+def problem_of(model: Model, unravel_free: Callable, unravel_held: Callable) -> Problem:
+    """One object for each model and shape, so that compilations are found again."""
+    return Problem(model, unravel_free, unravel_held)
+
+
+def split(model: Model, rows: Comparisons, sites: dict[str, Array]) -> tuple[Problem, Array, Array]:
+    """The problem, and the vectors z (s, d) and h (s, e) of draws (s, ...) of unconstrained sites."""
+    found: dict[str, bool] = {}
+
+    def record() -> None:
+        trace = run(model, rows, {})
+        found.update({name: is_held(trace[name]["fn"].support) for name in sites})
+
+    jax.eval_shape(record)
+    parts = [{name: value for name, value in sites.items() if found[name] == held} for held in (False, True)]
+    first = [{name: value[0] for name, value in part.items()} for part in parts]
+    unravels = [ravel_pytree(one)[1] for one in first]
+    vectors = [jax.vmap(lambda one: ravel_pytree(one)[0])(part) if part else None for part in parts]
+    size = len(next(iter(sites.values())))
+    z, h = (jnp.zeros((size, 0)) if vector is None else vector for vector in vectors)
+    return problem_of(model, *unravels), z, h
+
+
+class Information(NamedTuple):
+    """Fisher information of expected answers at one point, by parameter theta = (z, h) and by direction.
+
+    Attributes:
+        theta: (d + e, d + e). crossed: (q, d + e) of each direction's nudge with each parameter.
+        annotators: (p, a, d + e) of each annotator's nudge along p directions, or (p, 0, d + e).
+        prior: (d, d) Hessian of the negative log prior in z.
+    """
+
+    theta: np.ndarray
+    crossed: np.ndarray
+    annotators: np.ndarray
+    prior: np.ndarray
+
+    def whitener(self) -> np.ndarray:
+        """(d, d) W with W W' the inverse of information plus prior in z."""
+        d = len(self.prior)
+        hessian = self.theta[:d, :d] + self.prior
+        values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
+        return vectors / np.sqrt(np.maximum(np.abs(values), 1e-3))
+
+    def projector(self) -> np.ndarray:
+        """(d + e, d + e) pseudo-inverse of the information, without the prior: shrinkage must not leak in."""
+        unit = np.sqrt(np.maximum(np.diag(self.theta), 1e-12))
+        values, vectors = scipy.linalg.eigh(self.theta / np.outer(unit, unit))
+        kept = values > LITTLE
+        scaled = vectors[:, kept] / unit[:, None]
+        return (scaled / values[kept]) @ scaled.T
+
+
+@functools.partial(jax.jit, static_argnames=("problem", "annotators"))
+def information(
+    problem: Problem,
+    rows: Comparisons,
+    z: Array,
+    h: Array,
+    counts: Array,
+    directions: Array,
+    by_annotator: Array,
+    *,
+    annotators: int,
+) -> tuple[Array, Array, Array, Array]:
+    """Fields of `Information`, of residuals `directions` (q, n, o) and `by_annotator` (p, n, o)."""
+    d = len(z)
+    theta = jnp.concatenate([z, h])
+
+    def log_probs(theta: Array) -> Array:
+        found = problem.log_probs(rows, theta[:d], theta[d:], counts)
+        return jnp.where(jnp.isfinite(found), found, 0.0)
+
+    here, push = jax.linearize(log_probs, theta)
+    possible = jnp.isfinite(problem.log_probs(rows, z, h, counts))
+    expected = jnp.where(possible, jnp.exp(here), 0.0) * counts.sum(-1, keepdims=True)
+    pull = jax.linear_transpose(push, theta)
+
+    def column(unit: Array):
+        along = expected * push(unit)
+        crossed = jnp.einsum("qno,no->q", directions, along)
+        per_row = jnp.einsum("pno,no->np", by_annotator, along)
+        own = jax.ops.segment_sum(per_row, rows.by_annotator(), annotators) if annotators else jnp.zeros(1)
+        return pull(along)[0], crossed, own
+
+    units = jnp.eye(len(theta), dtype=theta.dtype)
+    fisher, crossed, each = jax.lax.map(column, units, batch_size=16)
+    prior = jax.hessian(lambda z: problem.prior(rows, z, h))(z)
+    own = each.transpose(2, 1, 0) if annotators else jnp.zeros((len(by_annotator), 0, len(theta)))
+    return fisher, crossed.T, own, prior

@@ -1,0 +1,78 @@
+"""Answers replicated from a fit: what it expects the same annotators, or others like them, to say."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jax import Array
+
+from bayespref.checks.problem import Problem, split
+from bayespref.comparisons import Comparisons, refuse
+from bayespref.inference.program import Model, generator, map_draws
+from bayespref.inference.refit import unconstrained
+from bayespref.populations import LatentClasses
+
+MANY, CHUNK = 2000, 25
+"""Parameters up to which their information is inverted; draws at a time."""
+
+
+def draws_of(key: Array, model: Model, fit: xr.DataTree, data: Comparisons, rows: Comparisons, size: int):
+    """The problem, and `size` posterior draws as vectors z (s, d) and h (s, e)."""
+    total = fit["latent"].sizes["chain"] * fit["latent"].sizes["draw"]
+    which = generator(key).permutation(np.linspace(0, total - 1, size).round().astype(int))
+    sites = unconstrained(model, fit, data, which)
+    if sites is None:
+        raise refuse("a fit's draws lie inside the support of their sites", "none that do")
+    problem, z, h = split(
+        model, rows, {name: jnp.resize(v, (size, *v.shape[1:])) for name, v in sites.items()}
+    )
+    if (parameters := z.shape[1] + h.shape[1]) > MANY:
+        raise refuse(
+            f"checks are of models with at most {MANY} parameters",
+            f"{parameters}",
+            remedy="Check a smaller model of the same annotators, or the answers of fewer of them.",
+        )
+    return problem, z, h
+
+
+@functools.partial(jax.jit, static_argnames=("problem",))
+def probabilities(problem: Problem, rows: Comparisons, z: Array, h: Array, keys: Array) -> Array:
+    """(r, n, o) probabilities of answers; with latent classes, of annotators drawn into them."""
+
+    def one(draw) -> Array:
+        z, h, key = draw
+        answers = problem.answers(rows, z, h)
+        if isinstance(answers, LatentClasses):
+            weights = jnp.broadcast_to(answers.log_weight, (answers.annotators, len(answers.components)))
+            who = jax.random.categorical(key, weights)
+            answers = answers.given(jnp.log(jax.nn.one_hot(who, weights.shape[-1])))
+        return jnp.exp(answers.outcome_log_probs())
+
+    return map_draws(one, (z, h, keys), chunk=CHUNK)
+
+
+def drawn_counts(key: Array, probs: np.ndarray, total: np.ndarray) -> Array:
+    """(r, n, o) counts of replicated answers."""
+    random = generator(key)
+    probs = probs / probs.sum(-1, keepdims=True)
+    return jnp.asarray(random.multinomial(total.astype(int), probs), jnp.float32)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _height(problem: Problem, rows: Comparisons, z: Array, h: Array, counts: Array) -> Array:
+    """(s,) log posterior density of draws, h given."""
+
+    def one(draw) -> Array:
+        z, h = draw
+        return problem.log_likelihood(rows, z, h, counts) - problem.prior(rows, z, h)
+
+    return map_draws(one, (z, h), chunk=CHUNK)
+
+
+def likeliest(problem: Problem, rows: Comparisons, z: Array, h: Array, counts: Array) -> Array:
+    """The draw of z where the posterior is highest."""
+    return z[jnp.argmax(_height(problem, rows, z, h, counts))]

@@ -1,0 +1,244 @@
+"""The statistics: each a number that is large when one assumption about the annotators fails.
+
+Scores (Rao's, or Lagrange multipliers) at the fit: what the log-likelihood gains along a nudge that the model
+does not have, made orthogonal to what it has. No alternative is fitted.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from bayespref.checks.design import Design, Plan
+from bayespref.checks.nudges import Point
+from bayespref.checks.problem import Problem
+from bayespref.comparisons import Comparisons
+
+CLUSTERED = ("position", "covariate")
+"""Checks whose nudge may differ by annotator without being wrong on average: variance by annotator."""
+
+
+class Fixed(NamedTuple):
+    """What is computed once, at the fit, and used for observed and replicated answers alike.
+
+    Attributes:
+        scalars: (s, D) parameters' part in each scalar nudge; alike groups (g, D).
+        group_inverse: name -> (q, q) inverse information of a group's nudges given the parameters.
+        effects: (p, a, D) the parameters' part in each annotator's nudge. weight: (p, a) its information.
+        tastes: (q, a, D) alike for the parts, or (0, a, D) where that would be too large.
+        parts: (q, q) information of items, features or bins; parts_root: its inverse's square root.
+        parts_own: sum over annotators of the squared norm of their own information about the parts.
+    """
+
+    scalars: Array
+    groups: Array
+    group_inverse: dict[str, Array]
+    effects: Array
+    weight: Array
+    tastes: Array
+    parts: Array
+    parts_root: Array
+    parts_own: Array
+
+
+def scalar_nudges(point: Point, design: Design, plan: Plan) -> Array:
+    """(s, n, o) residuals along the nudges of scalar checks."""
+    gap = jnp.square(point.score).sum(-1, keepdims=True)
+    found = []
+    for name in plan.scalars:
+        kind = name.partition(":")[0]
+        if kind == "position":
+            found.append(point.along(design.first))
+        elif kind == "covariate":
+            index = [n for n in plan.scalars if n.startswith("covariate:")].index(name)
+            found.append(point.along(design.covariates[index]))
+        elif kind == "fatigue":
+            assert design.time is not None
+            found.append(point.along(design.time[:, None] * point.score))
+        elif kind == "link":
+            found.append(point.along(point.score * gap))
+        elif kind == "lapse":
+            possible = point.probs > 0
+            found.append(jnp.where(possible, point.guess / jnp.where(possible, point.probs, 1.0) - 1, 0.0))
+        elif kind == "ties":
+            found.append(tie_residual(point) * (jnp.sqrt(gap) - jnp.sqrt(gap).mean()))
+    return jnp.stack(found)
+
+
+def tie_residual(point: Point) -> Array:
+    """(n, o) 1 for a tie less its probability; ties are the outcome after those shown."""
+    k = point.slope.shape[-1]
+    is_tie = jnp.arange(point.probs.shape[-1]) == k
+    return is_tie - point.probs[:, k : k + 1]
+
+
+def group_nudges(point: Point, design: Design, plan: Plan) -> dict[str, Array]:
+    """Check -> (q, n, o) residuals along the nudges of a group."""
+    found = {}
+    parts = jnp.einsum("nok,nkq->qno", point.slope, design.parts)
+    for name in plan.groups:
+        if name == "field":
+            assert design.field is not None
+            found[name] = design.field[:, :, None] * ahead(point)
+        else:
+            weight = design.time if name == "drift" else design.half
+            assert weight is not None
+            found[name] = weight[:, None] * parts
+    return found
+
+
+def effect_nudges(point: Point, design: Design, plan: Plan) -> Array:
+    """(p, n, o) residuals along nudges that each annotator may have of their own."""
+    found = []
+    for name in plan.effects:
+        if name == "rationality":
+            found.append(point.along(point.score))
+        elif name == "position_by_annotator":
+            found.append(point.along(design.first))
+        else:
+            index = [n for n in plan.effects if n.startswith("covariate")].index(name)
+            found.append(point.along(design.covariates[index]))
+    return jnp.stack(found) if found else jnp.zeros((0, *point.probs.shape))
+
+
+def ahead(point: Point) -> Array:
+    """(n, o) residual along raising the first and lowering the second of two by half."""
+    return (point.slope[..., 0] - point.slope[..., 1]) / 2
+
+
+def direction(point: Point, parts: Array, inverse: Array, total: Array) -> Array:
+    """(q,) the fit's own scores as a function of the parts: weighted least squares."""
+    each = jnp.einsum("nok,nkq->noq", point.slope, parts)
+    along = total[:, None] * point.probs * point.along(point.score)
+    return inverse @ jnp.einsum("noq,no->q", each, along)
+
+
+def statistics(
+    problem: Problem,
+    rows: Comparisons,
+    design: Design,
+    plan: Plan,
+    fixed: Fixed,
+    z: Array,
+    h: Array,
+    counts: Array,
+) -> dict[str, tuple[Array, Array]]:
+    """Check -> (statistic, effect size) for counted answers at their own mode."""
+    d, total = len(z), counts.sum(-1)
+    theta = jnp.concatenate([z, h])
+
+    def log_probs(theta: Array) -> Array:
+        found = problem.log_probs(rows, theta[:d], theta[d:], counts)
+        return jnp.where(jnp.isfinite(found), found, 0.0)
+
+    _, push = jax.linearize(log_probs, theta)
+    slope = jax.linear_transpose(push, theta)(counts)[0]
+    point = problem.point(rows, z, h, counts)
+    out = _scalars(point, design, plan, rows, counts, jax.vmap(push)(fixed.scalars))
+    inverse = fixed.parts_root @ fixed.parts_root.T
+    own = direction(point, design.parts, inverse, total)
+    out |= _groups(point, design, plan, fixed, counts, slope, own)
+    if plan.annotators:
+        out |= _effects(point, design, plan, fixed, rows, counts, slope)
+        out |= _tastes(point, design, plan, fixed, rows, counts, slope, own)
+    if plan.pairs:
+        out |= _pairs(point, design, plan, counts)
+    return {name: out[name] for name in plan.names}
+
+
+def _scalars(point: Point, design: Design, plan: Plan, rows, counts: Array, pushed: Array):
+    clean = scalar_nudges(point, design, plan) - pushed
+    each = jnp.einsum("sno,no->sn", clean, counts)
+    expected = counts.sum(-1, keepdims=True) * point.probs
+    found = {}
+    for name, residual, by_row in zip(plan.scalars, clean, each, strict=True):
+        information = (expected * jnp.square(residual)).sum()
+        variance = information
+        if plan.annotators and name.startswith(CLUSTERED):
+            variance = jnp.square(jax.ops.segment_sum(by_row, rows.by_annotator(), plan.annotators)).sum()
+        found[name] = by_row.sum() / jnp.sqrt(variance + 1e-12), by_row.sum() / (information + 1e-12)
+    return found
+
+
+def _groups(point: Point, design: Design, plan: Plan, fixed: Fixed, counts: Array, slope: Array, own: Array):
+    found, at = {}, 0
+    for name, residual in group_nudges(point, design, plan).items():
+        size = len(residual)
+        score = jnp.einsum("qno,no->q", residual, counts) - fixed.groups[at : at + size] @ slope
+        inverse, at = fixed.group_inverse[name], at + size
+        change = inverse @ score
+        form = score @ change
+        if name == "drift":  # what all items share in is fatigue
+            shared = jnp.square(own @ score) / (own @ jnp.linalg.pinv(inverse, hermitian=True) @ own + 1e-12)
+            form = form - shared
+        found[name] = form, jnp.sqrt(jnp.square(change).mean())
+    return found
+
+
+def _effects(point: Point, design: Design, plan: Plan, fixed: Fixed, rows, counts: Array, slope: Array):
+    found = {}
+    nudges = effect_nudges(point, design, plan)
+    for name, residual, mine, weight in zip(plan.effects, nudges, fixed.effects, fixed.weight, strict=True):
+        each = jax.ops.segment_sum((counts * residual).sum(-1), rows.by_annotator(), plan.annotators)
+        each = each - mine @ slope
+        each = each - weight * each.sum() / weight.sum()
+        own = (counts * jnp.square(residual)).sum()
+        excess = jnp.square(each).sum() - own
+        variance = excess / jnp.square(weight).sum()
+        found[name] = excess, jnp.sqrt(jnp.maximum(variance, 0.0))
+    return found
+
+
+def _tastes(
+    point: Point, design: Design, plan: Plan, fixed: Fixed, rows, counts: Array, slope: Array, own: Array
+):
+    each = jnp.einsum("nok,nkq->noq", point.slope, design.parts)
+    residual = jnp.einsum("no,noq->nq", counts, each)
+    by_annotator = jax.ops.segment_sum(residual, rows.by_annotator(), plan.annotators)
+    if len(fixed.tastes):
+        by_annotator = by_annotator - (fixed.tastes @ slope).T
+    q = by_annotator.shape[1]
+    flat = each.reshape(-1, q)
+    moment = by_annotator.T @ by_annotator - flat.T @ (counts.reshape(-1, 1) * flat)
+    # What lies along the fit's own scores is rationality.
+    loading = fixed.parts @ own
+    across = jnp.eye(q) - jnp.outer(loading, own) / (own @ loading + 1e-12)
+    moment = across @ moment @ across.T
+    strongest = jnp.linalg.eigvalsh(fixed.parts_root.T @ moment @ fixed.parts_root)[-1]
+    trace = jnp.trace(moment)
+    spread = jnp.sqrt(jnp.maximum(trace, 0.0) / fixed.parts_own)
+    return {"shared_tastes": (strongest, spread), "personal_tastes": (trace, spread)}
+
+
+def _pairs(point: Point, design: Design, plan: Plan, counts: Array):
+    residual = ahead(point)
+    sign = design.pair_sign
+    assert sign is not None
+    by_row = sign * (counts * residual).sum(-1)
+    variance = (counts.sum(-1, keepdims=True) * point.probs * jnp.square(residual)).sum(-1)
+    found = {}
+    if plan.matrix:
+        assert design.pair is not None and design.pair_items is not None
+        excess = jax.ops.segment_sum(by_row, design.pair, plan.pairs)
+        expected = jax.ops.segment_sum(variance, design.pair, plan.pairs)
+        scaled = excess / jnp.sqrt(jnp.maximum(expected, 1e-6))
+        low, high = design.pair_items.T
+        matrix = jnp.zeros((plan.matrix, plan.matrix)).at[low, high].add(scaled, mode="drop")
+        matrix = matrix - matrix.T
+        information = jnp.maximum(expected.sum(), 1e-6)
+        over = jnp.square(scaled).sum() - plan.pairs
+        spread = jnp.sqrt(jnp.maximum(over, 0.0) / information)
+        found["cycles"] = jnp.linalg.norm(matrix, 2), spread
+        found["pairs"] = jnp.square(scaled).sum(), spread
+    if plan.cells:
+        assert design.again is not None
+        own = jax.ops.segment_sum(by_row, design.again, plan.cells)
+        twice = jnp.square(own).sum() - (counts * jnp.square(residual)).sum()
+        weight = jnp.square(jax.ops.segment_sum(variance, design.again, plan.cells))
+        alone = jax.ops.segment_sum(jnp.square(variance), design.again, plan.cells)
+        spread = jnp.sqrt(jnp.maximum(twice, 0.0) / jnp.maximum((weight - alone).sum(), 1e-6))
+        found["self_consistency"] = twice, spread
+    return found
