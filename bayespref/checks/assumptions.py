@@ -88,7 +88,7 @@ ASSUMPTIONS: dict[str, Assumption] = {
         "differences do not decide as the assumed curve says",
         _bends,
         "worths far apart are on the wrong scale; their order mostly stands",
-        (("thurstone", {}), ("careless_crowd", {}), ("bradley_terry", {})),
+        (("thurstone", {}), ("bradley_terry", {})),
         two_sided=True,
     ),
     "fatigue": Assumption(

@@ -13,6 +13,9 @@ from bayespref.comparisons import refuse
 from bayespref.inference.fit import check_same_model, data_of
 from bayespref.inference.program import Model, response_of, sites_of
 
+ANSWERS_PER_ITEM = 5
+"""From which a worth of its own for each item is worth trying."""
+
 
 def check(
     key: Array,
@@ -61,6 +64,7 @@ def check(
         raise refuse(f"time is a row column, one of {sorted(data.row_columns)}", repr(time))
     found = battery(key, model, fit, replicates=replicates, time=time)
     kind = response_of(model, data)
+    sparse = data.answers < ANSWERS_PER_ITEM * data.items.size
 
     @functools.cache
     def takes(name: str, options: tuple) -> bool:
@@ -68,7 +72,9 @@ def check(
 
         candidate = functools.partial(getattr(models, name), **dict(options))
         try:
-            return bool(sites_of(candidate, data)) and response_of(candidate, data) == kind
+            sites = sites_of(candidate, data)
+            table = any(site.dims[-1:] == ("item",) for site in sites.values())
+            return response_of(candidate, data) == kind and not (table and sparse)
         except ValueError:
             return False
 

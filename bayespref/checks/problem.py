@@ -24,8 +24,8 @@ from bayespref.checks.nudges import Point, given_answers, log_likelihood, point
 from bayespref.comparisons import Comparisons
 from bayespref.inference.program import Model, Values, run
 
-STEPS, CLOSE = 60, 0.005
-"""Steps to a mode at most, and the nats from it that are near enough (a tenth of a standard deviation)."""
+STEPS, CLOSE = 60, 1e-4
+"""Steps to a mode at most, and the nats from it that are near enough (.014 standard deviations)."""
 LITTLE = 1e-5
 """Information of a direction, next to that of its coordinates, that rounding cannot tell from none."""
 

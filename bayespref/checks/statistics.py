@@ -137,7 +137,8 @@ def statistics(
     _, push = jax.linearize(log_probs, theta)
     slope = jax.linear_transpose(push, theta)(counts)[0]
     point = problem.point(rows, z, h, counts)
-    out = _scalars(point, design, plan, rows, counts, jax.vmap(push)(fixed.scalars))
+    clean = scalar_nudges(point, design, plan) - jax.vmap(push)(fixed.scalars)
+    out = _scalars(clean, point, plan, rows, counts)
     inverse = fixed.parts_root @ fixed.parts_root.T
     own = direction(point, design.parts, inverse, total)
     out |= _groups(point, design, plan, fixed, counts, slope, own)
@@ -145,12 +146,11 @@ def statistics(
         out |= _effects(point, design, plan, fixed, rows, counts, slope)
         out |= _tastes(point, design, plan, fixed, rows, counts, slope, own)
     if plan.pairs:
-        out |= _pairs(point, design, plan, counts)
+        out |= _pairs(point, design, plan, counts, _curve(clean, plan))
     return {name: out[name] for name in plan.names}
 
 
-def _scalars(point: Point, design: Design, plan: Plan, rows, counts: Array, pushed: Array):
-    clean = scalar_nudges(point, design, plan) - pushed
+def _scalars(clean: Array, point: Point, plan: Plan, rows, counts: Array):
     each = jnp.einsum("sno,no->sn", clean, counts)
     expected = counts.sum(-1, keepdims=True) * point.probs
     found = {}
@@ -213,7 +213,12 @@ def _tastes(
     return {"shared_tastes": (strongest, spread), "personal_tastes": (trace, spread)}
 
 
-def _pairs(point: Point, design: Design, plan: Plan, counts: Array):
+def _curve(clean: Array, plan: Plan) -> Array:
+    """(c, n, o) the nudges of the curve from differences to answers: what they explain is no cycle."""
+    return jnp.stack([clean[plan.scalars.index(name)] for name in ("lapse", "link")])
+
+
+def _pairs(point: Point, design: Design, plan: Plan, counts: Array, curve: Array):
     residual = ahead(point)
     sign = design.pair_sign
     assert sign is not None
@@ -226,7 +231,8 @@ def _pairs(point: Point, design: Design, plan: Plan, counts: Array):
         expected = jax.ops.segment_sum(variance, design.pair, plan.pairs)
         scaled = excess / jnp.sqrt(jnp.maximum(expected, 1e-6))
         low, high = design.pair_items.T
-        matrix = jnp.zeros((plan.matrix, plan.matrix)).at[low, high].add(scaled, mode="drop")
+        bent = _bent(point, design, plan, counts, curve) / jnp.sqrt(jnp.maximum(expected, 1e-6))
+        matrix = jnp.zeros((plan.matrix, plan.matrix)).at[low, high].add(scaled - bent, mode="drop")
         matrix = matrix - matrix.T
         information = jnp.maximum(expected.sum(), 1e-6)
         over = jnp.square(scaled).sum() - plan.pairs
@@ -242,3 +248,16 @@ def _pairs(point: Point, design: Design, plan: Plan, counts: Array):
         spread = jnp.sqrt(jnp.maximum(twice, 0.0) / jnp.maximum((weight - alone).sum(), 1e-6))
         found["self_consistency"] = twice, spread
     return found
+
+
+def _bent(point: Point, design: Design, plan: Plan, counts: Array, curve: Array) -> Array:
+    """(pairs,) what a better curve would explain of the residuals of each pair."""
+    expected = counts.sum(-1, keepdims=True) * point.probs
+    information = jnp.einsum("cno,dno,no->cd", curve, curve, expected)
+    unit = jnp.sqrt(jnp.diag(information))
+    # Two nudges that look alike are taken for one.
+    scaled = jnp.linalg.pinv(information / jnp.outer(unit, unit), rtol=1e-3, hermitian=True)
+    size = (scaled @ (jnp.einsum("cno,no->c", curve, counts) / unit)) / unit
+    assert design.pair_sign is not None and design.pair is not None
+    along = design.pair_sign * jnp.einsum("c,cno,no->n", size, curve, expected * ahead(point))
+    return jax.ops.segment_sum(along, design.pair, plan.pairs)

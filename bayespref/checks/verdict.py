@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import html
+import math
 import textwrap
 
 import numpy as np
@@ -16,6 +17,8 @@ from bayespref.checks.family import family_wise, p_values, surprise
 
 INTERVAL = 0.95
 """Probability of the predictive intervals in the table."""
+WIDTH = 110
+"""Characters of a printed line."""
 AGAINST = -2.33
 """Standard deviations against the rest at which an annotator counts as reversed: 1 in 100 by chance."""
 
@@ -47,23 +50,52 @@ class Check:
 
     def __str__(self) -> str:
         """The paragraph, then the table."""
-        return f"{textwrap.fill(self.paragraph, 100)}\n\n{self.rows().to_string(index=False)}"
+        return f"{textwrap.fill(self.paragraph, WIDTH)}\n\n{_aligned(self.rows())}"
 
     __repr__ = __str__
 
+    def words(self) -> dict[str, str]:
+        """Check -> its assumption in words, no two alike."""
+        words = self.table["assumption"].to_dict()
+        shared = [text for text in words.values() if list(words.values()).count(text) > 1]
+        return {
+            str(name): f"{text} ({str(name).replace('_', ' ')})" if text in shared else text
+            for name, text in words.items()
+        }
+
+    def tested(self) -> list[str]:
+        """The checks that were made, in the table's order, which is that of `observed`."""
+        return [str(row["name"]) for row in self._rows() if row["testable"]]
+
+    def failing(self) -> list[str]:
+        """The checks that fail, in the table's order: adjusted p at most alpha."""
+        return [str(row["name"]) for row in self._rows() if row["adjusted_p"] <= self.alpha]
+
     def rows(self) -> pd.DataFrame:
-        """The table in figures that read well."""
-        rows = []
-        for row in self.table.reset_index(names="name").to_dict("records"):
-            name = row["name"]
-            if not row["testable"]:
-                rows.append([name, "", "", "", "", f"not testable: {row['needs']}"])
-                continue
-            interval = f"{_plain(row['lower'])} to {_plain(row['upper'])}"
-            small = f"{row['p_value']:.3f}", f"{row['adjusted_p']:.3f}"
-            rows.append([name, _plain(row["statistic"]), interval, *small, row["effect"]])
-        expected = f"expected ({INTERVAL:.0%})"
-        return pd.DataFrame(rows, columns=["check", "observed", expected, "p", "adjusted p", "says"])
+        """The table in words and figures that read well: one row a check, all cells text."""
+        rows, words = [], self.words()
+        for row in self._rows():
+            figures = ["", "", ""]
+            if row["testable"]:
+                adjusted = f"{row['adjusted_p']:.3f}" if np.isfinite(row["adjusted_p"]) else ""
+                figures = [f"{round(row['surprise'], 1) + 0.0:.1f}", f"{row['p_value']:.3f}", adjusted]
+            rows.append([words[row["name"]], *figures, self._says(row)])
+        return pd.DataFrame(rows, columns=["assumption", "surprise", "p", "adjusted p", "says"])
+
+    def _rows(self) -> list[dict]:
+        return self.table.reset_index(names="name").to_dict("records")
+
+    def _says(self, row: dict) -> str:
+        """What a row tells; of what passes no more than the estimated size, which chance explains."""
+        if not row["testable"]:
+            held = row["needs"].startswith("nothing")
+            return "not tested: in the model already" if held else "not testable"
+        if row["adjusted_p"] <= self.alpha:
+            return f"fails: {row['effect']}"
+        if not np.isfinite(row["adjusted_p"]) and row["p_value"] <= self.alpha:
+            return f"out of line, but no cause by itself: {row['effect']}"
+        size = _estimate(row["name"], row["size"])
+        return f"in line ({size})" if size else "in line"
 
     def records(self) -> list[dict]:
         """The table as plain records: what JSON holds."""
@@ -71,11 +103,34 @@ class Check:
         return kept.reset_index(names="name").to_dict("records")
 
     def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self.paragraph)}</p>{self.rows().to_html(index=False)}"
+        return f"<p>{html.escape(self.paragraph)}</p>{self.rows().to_html(index=False, justify='left')}"
 
 
-def _plain(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+def _estimate(name: str, size: float) -> str:
+    """The estimated size of what passes, in its unit; "" where it has none that reads."""
+    kind = name.partition(":")[0]
+    if kind in ("link", "ties"):
+        return ""
+    if kind in ("lapse", "fatigue"):
+        return f"{max(size, 0.0) if kind == 'lapse' else abs(math.expm1(size)):.0%}"
+    return f"{round(size, 2) + 0.0:.2f} log-odds"
+
+
+def _aligned(rows: pd.DataFrame) -> str:
+    """Rows as text, no wider than WIDTH where figures leave that much: texts go on below themselves."""
+    figures = [title for title in rows.columns if title not in ("assumption", "says")]
+    room = {title: max(len(title), *rows[title].str.len()) for title in figures}
+    left = min(max(rows["assumption"].str.len()), 50)
+    right = WIDTH - left - sum(room.values()) - 2 * (len(room) + 1)
+    lines = []
+    for row in [dict(zip(rows.columns, rows.columns, strict=True)), *rows.to_dict("records")]:
+        texts = textwrap.wrap(row["assumption"], left), textwrap.wrap(row["says"], right)
+        middle = [row[title].rjust(room[title]) for title in figures]
+        for place in range(max(map(len, texts))):
+            first, last = (text[place] if place < len(text) else "" for text in texts)
+            cells = middle if place == 0 else [" " * len(cell) for cell in middle]
+            lines.append("  ".join([first.ljust(left), *cells, last]).rstrip())
+    return "\n".join(lines)
 
 
 def two_sided(name: str) -> bool:
@@ -100,16 +155,24 @@ def conclude(found: Battery, model: str, alpha: float, allowed) -> Check:
     table = _table(found, out[0], p, adjusted)
     wrong = [name for name in family if table.loc[name, "adjusted_p"] <= alpha]
     wrong.sort(key=lambda name: -table.loc[name, "surprise"])
-    culprit = _named(wrong[0], found) if wrong else None
+    culprit = _named(wrong[0], found, table) if wrong else None
     untested = [name for name in CRUCIAL if name in found.missing]
     verdict = "fails" if culprit else "not testable" if untested else "passes"
     cures = _cures([culprit, *wrong] if culprit else [], model, allowed)
     said = _paragraph(found, model, verdict, culprit, wrong, cures, table)
-    return Check(verdict, table, culprit, cures, said, found.observed, found.replicated, alpha)
+    order = [found.names.index(name) for name in table.index if table.loc[name, "testable"]]
+    statistics = found.observed[order], found.replicated[:, order]
+    return Check(verdict, table, culprit, cures, said, *statistics, alpha)
 
 
-def _named(name: str, found: Battery) -> str:
-    """Unreliable annotators of whom more answer in reverse than chance allows are called that."""
+def _named(name: str, found: Battery, table: pd.DataFrame) -> str:
+    """What a check's failure is called: two things that look alike to one check are told apart here.
+
+    Unreliable annotators of whom more answer in reverse than chance allows are called that. Large
+    differences that decide less than the curve says look like guesses, and no score tells them apart.
+    """
+    if name == "link" and "lapse" in found.names and float(table["size"][name]) < 0:
+        return "lapse"
     if name == "rationality" and len(found.against):
         chance = scipy.stats.poisson.isf(0.01, scipy.stats.norm.cdf(AGAINST) * len(found.against))
         if (found.against < AGAINST).sum() > chance:
@@ -209,7 +272,8 @@ def _paragraph(found: Battery, model: str, verdict, culprit, wrong, cures, table
 
 def _failure(found: Battery, model: str, culprit, wrong, cures, table: pd.DataFrame) -> list[str]:
     first, main = assumption(culprit), wrong[0]
-    size = float((found.against < AGAINST).sum()) if culprit == "reversal" else table.loc[main, "size"]
+    reversed_ = float((found.against < AGAINST).sum())
+    size = reversed_ if culprit == "reversal" else float(table["size"][culprit])
     adjusted = table.loc[main, "adjusted_p"]
     said = [
         f"{model} fails: {first.fails} ({first.effect(size)}; {table.loc[main, 'surprise']:.1f} standard "

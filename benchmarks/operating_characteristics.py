@@ -1,0 +1,183 @@
+"""What `bp.check` finds in worlds whose annotators are known: size, power, silence, and the cure it names.
+
+Every cell is a world and a model assumed of it. In each simulated data set the model is fitted and checked as
+a user would; a rate is the share of data sets with p <= .05. A cell is kept in
+`operating_characteristics.csv` and not run again unless named; the table and picture are written from there.
+
+    python benchmarks/operating_characteristics.py                # hours
+    python benchmarks/operating_characteristics.py --only camps --simulations 20
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import pandas as pd
+from worlds import WORLDS, answers_of, oracle
+
+import bayespref as bp
+from bayespref import models
+from bayespref.inference.batched import nuts_side_by_side
+from bayespref.inference.fit import build
+
+ALPHA, REPLICATES = 0.05, 199
+BATCH = 50
+HERE = Path(__file__)
+ROWS, REPORT = HERE.with_suffix(".csv"), HERE.with_suffix(".md")
+
+
+class Cell(NamedTuple):
+    """A world, the model assumed, whether it is right, checks aimed at what is wrong, models that cure."""
+
+    world: str
+    model: str
+    options: dict
+    right: bool
+    aimed: tuple[str, ...] = ()
+    cures: tuple[str, ...] = ()
+    simulations: int = 100
+    method: str = "laplace"
+
+
+def right(world: str, model: str, **options) -> Cell:
+    """A cell on the diagonal: 400 data sets."""
+    method = options.pop("method", "laplace")
+    simulations = options.pop("simulations", 400)
+    return Cell(world, model, options, True, simulations=simulations, method=method)
+
+
+def wrong(
+    world: str, aimed: str | tuple[str, ...], *cures: str, model: str = "bradley_terry", **options
+) -> Cell:
+    """A cell off the diagonal: 100 data sets."""
+    return Cell(world, model, options, False, (aimed,) if isinstance(aimed, str) else aimed, cures)
+
+
+TOY = {"basis": 48}
+CELLS = [
+    right("homogeneous", "bradley_terry"),
+    right("sparse", "bradley_terry"),
+    right("position_small", "bradley_terry_position"),
+    right("length_small", "bradley_terry_covariates"),
+    right("probit_small", "thurstone"),
+    right("ties_small", "davidson"),
+    right("camps_small", "latent_class_bradley_terry"),
+    right("rationality_small", "rationality_by_annotator", method="nuts"),
+    right("careless_small", "careless_crowd", method="nuts"),
+    right("toy_density", "density_gp_1d", **TOY),
+    right("toy_annotators", "two_viewpoints_1d", basis=32),
+    right("clones_without_ids", "bradley_terry"),
+    right("mirrored_without_ids", "bradley_terry"),
+    wrong("camps", ("shared_tastes", "personal_tastes"), "latent_class_bradley_terry", "crowd_tastes"),
+    wrong("personal", ("personal_tastes", "shared_tastes"), "crowd_tastes"),
+    wrong("rationality", "rationality", "rationality_by_annotator"),
+    wrong("adversaries", "rationality", "crowd_bt"),
+    wrong("careless", "rationality", "careless_crowd", "rationality_by_annotator"),
+    wrong("lapses", ("lapse", "link"), "careless_crowd", "hurried_readers"),
+    wrong("lapses_weak", ("lapse", "link"), "careless_crowd", "hurried_readers"),
+    wrong("heavy_link", ("lapse", "link")),
+    wrong("position", "position", "bradley_terry_position"),
+    wrong("position_by_annotator", "position_by_annotator", "bradley_terry_position"),
+    wrong("length", "covariate:length", "bradley_terry_covariates"),
+    wrong("length_by_annotator", "covariate_by_annotator:length", "mixed_logit"),
+    wrong("drift", "drift"),
+    wrong("fatigue", "fatigue"),
+    wrong("cycles", "cycles", "intransitive"),
+    wrong("own_cycles", "self_consistency"),
+    wrong("rao_kupper", "ties", "rao_kupper", model="davidson"),
+    wrong("clones_with_two", ("shared_tastes", "personal_tastes"), "latent_class_bradley_terry"),
+    wrong("toy_annotators", "field", "two_viewpoints_1d", model="density_gp_1d", **TOY),
+]
+
+
+def main() -> None:
+    """Run the cells asked for, keep their rows, write the table and the picture."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--only", nargs="*", help="worlds, even where their rows are there")
+    parser.add_argument("--simulations", type=int, help="another number, for a look: no row is kept")
+    arguments = parser.parse_args()
+    kept = pd.read_csv(ROWS) if ROWS.exists() else pd.DataFrame(columns=["world", "model"])
+    done = set(zip(kept["world"], kept["model"], strict=True))
+    for cell in CELLS:
+        if cell.world not in arguments.only if arguments.only else (cell.world, cell.model) in done:
+            continue
+        found = judged(cell, arguments.simulations or cell.simulations)
+        print(found.to_string(index=False), flush=True)
+        if not arguments.simulations:
+            kept = pd.read_csv(ROWS) if ROWS.exists() else kept
+            others = kept[(kept["world"] != cell.world) | (kept["model"] != cell.model)]
+            pd.concat([others, found] if len(others) else [found]).to_csv(ROWS, index=False)
+    if not arguments.simulations and ROWS.exists():
+        from operating_report import write
+
+        write(pd.read_csv(ROWS), CELLS, REPORT)
+
+
+def judged(cell: Cell, simulations: int) -> pd.DataFrame:
+    """One row for each check of a cell: how often it rejects; and for the family, the cure, the oracle."""
+    world, start = WORLDS[cell.world], time.perf_counter()
+    model = (
+        functools.partial(getattr(models, cell.model), **cell.options)
+        if cell.options
+        else getattr(models, cell.model)
+    )
+    sets = [answers_of(world, np.random.default_rng([7, index])) for index in range(simulations)]
+    checks = []
+    for index, fit in enumerate(fits(cell, model, [data for data, *_ in sets])):
+        key = jax.random.fold_in(jax.random.key(1), index)
+        checks.append(bp.check(key, model, fit, replicates=REPLICATES, alpha=ALPHA))
+    rows = []
+    names = dict.fromkeys(name for check in checks for name in check.table.index[check.table["testable"]])
+    for name in names:
+        p = [
+            c.table.loc[name, "p_value"]
+            for c in checks
+            if name in c.table.index and c.table.loc[name, "testable"]
+        ]
+        rows.append([name, np.mean(np.array(p) <= ALPHA), len(p)])
+    rows.append(["verdict:fails", np.mean([c.verdict == "fails" for c in checks]), simulations])
+    rows.append(["verdict:not testable", np.mean([c.verdict == "not testable" for c in checks]), simulations])
+    named = pd.Series([c.culprit or "none" for c in checks]).value_counts(normalize=True)
+    rows += [[f"named:{name}", share, simulations] for name, share in named.items()]
+    if cell.cures:
+        cured = [any(cure in cell.cures for cure, _ in c.try_next[:2]) for c in checks]
+        rows.append(["cured", np.mean(cured), simulations])
+    if not cell.right and (power := oracle(world, [truth for _, truth in sets])) is not None:
+        rows.append(["oracle", power, simulations])
+    rows.append(["seconds", time.perf_counter() - start, simulations])
+    found = pd.DataFrame(rows, columns=["what", "rate", "simulations"])
+    found.insert(0, "model", cell.model)
+    found.insert(0, "world", cell.world)
+    return found
+
+
+def fits(cell: Cell, model: Callable, sets: list):
+    """A fit of every data set: by Laplace one by one, by NUTS side by side, one chain each."""
+    if cell.method == "laplace":
+        for index, data in enumerate(sets):
+            with warnings.catch_warnings(action="ignore", category=bp.FitWarning):
+                yield bp.laplace(jax.random.key(index), model, data, draws=200, proposals=400)
+        return
+    settings = {"warmup": 200, "draws": 50, "thin": 4, "target_accept": 0.9, "depth": 6}
+    for at in range(0, len(sets), BATCH):
+        index = np.minimum(np.arange(at, at + BATCH), len(sets) - 1)
+        together = sets[0].replace(outcome=np.stack([np.asarray(sets[i].outcome) for i in index]))
+        keys = jax.random.split(jax.random.key(at), BATCH)
+        drawn = nuts_side_by_side(model, keys, together, **settings)
+        for place in range(min(BATCH, len(sets) - at)):
+            latent = {name: value[place][None] for name, value in drawn.items()}
+            yield build(
+                model, sets[at + place], latent, key=keys[place], method="nuts", settings={"chains": 1}
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,331 @@
+"""Checks of a fit: statistics against hand formulas, calibrated p-values, verdicts on known populations."""
+
+import functools
+import re
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import bayespref as bp
+from bayespref import choices, models, populations
+from bayespref.checks import battery, design, family
+from bayespref.checks.assumptions import ASSUMPTIONS, assumption
+from bayespref.checks.nudges import nudged
+from bayespref.checks.verdict import spelled
+
+ITEMS, PEOPLE, EACH = 6, 40, 12
+
+
+def refuses(*parts):
+    """A refusal that holds all the parts, in order."""
+    return pytest.raises(ValueError, match=".*".join(re.escape(part) for part in parts))
+
+
+def sigma(x):
+    return 1 / (1 + np.exp(-x))
+
+
+@functools.cache
+def shown():
+    rng = np.random.default_rng(0)
+    return np.stack([rng.permutation(ITEMS)[:2] for _ in range(PEOPLE * EACH)])
+
+
+WHO = np.repeat(np.arange(PEOPLE), EACH)
+TIME = np.tile(np.arange(float(EACH)), PEOPLE)
+
+
+def answers(first, *, ids=True, **options):
+    """A table whose first shown is chosen with probability `first` (n,)."""
+    rng = np.random.default_rng(1)
+    who = {"annotator": WHO, "annotators": PEOPLE} if ids else {}
+    return bp.Comparisons.from_arrays(
+        shown(),
+        (rng.random(len(WHO)) > first).astype(int),
+        items=[f"item {index}" for index in range(ITEMS)],
+        row_columns={"time": TIME},
+        merge=False,
+        **who,
+        **options,
+    )
+
+
+def gap(worths):
+    """Worth of the first less that of the second, worths (m,) or (a, m)."""
+    worths = np.broadcast_to(worths, (PEOPLE, ITEMS))
+    return worths[WHO, shown()[:, 0]] - worths[WHO, shown()[:, 1]]
+
+
+WORTHS = np.linspace(-1.2, 1.2, ITEMS)
+
+
+def fitted(model, data, **options):
+    with warnings.catch_warnings(action="ignore", category=bp.FitWarning):
+        return bp.laplace(jax.random.key(0), model, data, **{"draws": 400, "proposals": 800} | options)
+
+
+def judged(model, data, **options):
+    return bp.check(jax.random.key(1), model, fitted(model, data), **options)
+
+
+# ---- parts -----------------------------------------------------------------------------------------------
+
+S = jnp.array([[0.4, -0.3], [-1.0, 0.8]])
+CHOICES = {
+    "logit": choices.logit(S),
+    "probit": choices.probit(S),
+    "davidson": choices.davidson(S, -0.3),
+    "rao_kupper": choices.rao_kupper(S, 0.5),
+    "graded": choices.graded(S, jnp.array([0.7, 0.9]), middle=True),
+    "lapse": choices.lapse(choices.logit(S), 0.2),
+    "or_none": choices.or_none(choices.davidson(S, 0.1), S, 0.3),
+    "mixture": populations.mixture([choices.logit(S), choices.logit(-S)], jnp.log(jnp.array([0.7, 0.3]))),
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_a_nudge_is_a_change_of_scores(name):
+    """Raising scores by hand and by `nudged` are the same, through lapses, mixtures and "none of them"."""
+    by = jnp.array([[0.5, -0.2], [0.1, 0.3]])
+    build = {
+        "logit": lambda s: choices.logit(s),
+        "probit": lambda s: choices.probit(s),
+        "davidson": lambda s: choices.davidson(s, -0.3),
+        "rao_kupper": lambda s: choices.rao_kupper(s, 0.5),
+        "graded": lambda s: choices.graded(s, jnp.array([0.7, 0.9]), middle=True),
+        "lapse": lambda s: choices.lapse(choices.logit(s), 0.2),
+        "or_none": lambda s: choices.or_none(choices.davidson(s, 0.1), s, 0.3),
+    }
+    got = nudged(CHOICES[name], by).log_probs()
+    if name == "mixture":
+        parts = [choices.logit(S + by).log_probs(), choices.logit(-S + by).log_probs()]
+        want = jnp.log(0.7 * jnp.exp(parts[0]) + 0.3 * jnp.exp(parts[1]))
+    else:
+        want = build[name](S + by).log_probs()
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_surprise_ranks_exactly():
+    """Under the model observed and replicates are exchangeable: ranks of surprises are uniform."""
+    rng, sets, replicates = np.random.default_rng(0), 4000, 19
+    skewed = rng.gamma(1.0, size=(sets, replicates + 1, 3)) * [1.0, 10.0, 100.0]
+    outs = [family.surprise(one[0], one[1:], np.array([True, False, False])) for one in skewed]
+    single = np.mean([family.p_values(out) <= 0.05 for out in outs], axis=0)
+    together = np.mean([family.family_wise(out).min() <= 0.05 for out in outs])
+    error = np.sqrt(0.05 * 0.95 / sets)
+    assert (np.abs(single - 0.05) < 4 * error).all()
+    assert abs(together - 0.05) < 4 * error
+
+
+def test_every_assumption_speaks():
+    for name in ASSUMPTIONS:
+        one = assumption(f"{name}:length" if "covariate" in name else name)
+        assert one.effect(0.3) and one.effect(-0.3) and "{" not in one.holds + one.fails
+        for spec in one.cures:
+            assert spec[0] in models.__all__ and spelled(spec).startswith(spec[0])
+
+
+# ---- statistics against hand formulas --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """Battery of a homogeneous crowd, and its maximum-likelihood fit in double precision, by hand."""
+    data = answers(sigma(gap(WORTHS)))
+    model = functools.partial(models.bradley_terry, scale=1000.0)
+    found = battery.battery(jax.random.key(2), model, fitted(model, data), replicates=39, time=None)
+    x = np.eye(ITEMS)[shown()[:, 0]] - np.eye(ITEMS)[shown()[:, 1]]
+    won, u = 1.0 - np.asarray(data.outcome), np.zeros(ITEMS)
+    for _ in range(30):
+        p = sigma(x @ u)
+        u = u + np.linalg.pinv((x * (p * (1 - p))[:, None]).T @ x) @ (x.T @ (won - p))
+    p = sigma(x @ u)
+    return found, x, won - p, p * (1 - p), u
+
+
+def value(found, name):
+    return found.observed[found.names.index(name)]
+
+
+def test_scores_are_raos(plain):
+    """z = S / sqrt(I - I_x A^-1 I_x): of position with variance by annotator, else with Fisher's."""
+    found, x, r, w, u = plain
+    inverse = np.linalg.pinv((x * w[:, None]).T @ x)
+    delta = x @ u
+    p = sigma(delta)
+    time = (TIME - TIME.mean()) / TIME.std()
+    for name, z in {"position": np.ones(len(r)), "fatigue": time * delta, "lapse": (0.5 - p) / w}.items():
+        clean = z - x @ inverse @ (x.T @ (w * z))
+        score = (r * clean).sum()
+        by_annotator = np.bincount(WHO, r * clean)
+        variance = (by_annotator**2).sum() if name == "position" else (w * clean**2).sum()
+        np.testing.assert_allclose(value(found, name), score / np.sqrt(variance), rtol=2e-3, atol=2e-3)
+        effect = found.effect[found.names.index(name)]
+        np.testing.assert_allclose(effect, score / (w * clean**2).sum(), rtol=2e-3, atol=2e-4)
+
+
+def test_variances_by_annotator_are_cross_products(plain):
+    """Q = sum_a g_a^2 - sum_n r^2 z^2, g centred: of rationality (z = difference), of position (z = 1)."""
+    found, x, r, w, u = plain
+    for name, z in {"rationality": x @ u, "position_by_annotator": np.ones(len(r))}.items():
+        g, b = np.bincount(WHO, r * z), np.bincount(WHO, w * z**2)
+        g = g - b * g.sum() / b.sum()
+        want = (g**2).sum() - (r**2 * z**2).sum()
+        np.testing.assert_allclose(value(found, name), want, rtol=2e-3, atol=0.02 * np.sqrt(2 * (b**2).sum()))
+
+
+def test_tastes_are_the_residual_matrix(plain):
+    """M = G'G - sum r^2 xx' without the direction of the worths; its trace and largest root against A."""
+    found, x, r, w, u = plain
+    g = np.zeros((PEOPLE, ITEMS))
+    np.add.at(g, WHO, r[:, None] * x)
+    a = (x * w[:, None]).T @ x
+    m = g.T @ g - (x * (r**2)[:, None]).T @ x
+    across = np.eye(ITEMS) - np.outer(a @ u, u) / (u @ a @ u)
+    m = across @ m @ across.T
+    values, vectors = np.linalg.eigh(a)
+    root = vectors[:, 1:] / np.sqrt(values[1:])
+    # The prior of sd 1000 and float32 leave a thousandth.
+    scale = np.sqrt((m**2).sum())
+    np.testing.assert_allclose(value(found, "personal_tastes"), np.trace(m), atol=5e-3 * scale)
+    want = np.linalg.eigvalsh(root.T @ m @ root)[-1]
+    np.testing.assert_allclose(value(found, "shared_tastes"), want, rtol=5e-3)
+
+
+def test_pairs_and_cycles_are_the_residuals_of_pairs(plain):
+    found, x, r, w, u = plain
+    low, high = shown().min(1), shown().max(1)
+    sign = np.where(shown()[:, 0] == low, 1.0, -1.0)
+    total, variance = np.zeros((ITEMS, ITEMS)), np.zeros((ITEMS, ITEMS))
+    np.add.at(total, (low, high), sign * r)
+    np.add.at(variance, (low, high), w)
+    scaled = np.where(variance > 0, total / np.sqrt(np.maximum(variance, 1e-9)), 0.0)
+    np.testing.assert_allclose(value(found, "pairs"), (scaled**2).sum(), rtol=5e-3)
+    # What a better curve explains is no cycle: residuals less their regression on lapse and link.
+    delta, p = x @ u, sigma(x @ u)
+    z = np.stack([(0.5 - p) / w, delta**3], 1)
+    clean = z - x @ np.linalg.pinv((x * w[:, None]).T @ x) @ (x.T @ (w[:, None] * z))
+    clean = clean / np.sqrt((w[:, None] * clean**2).sum(0))
+    size = np.linalg.pinv((clean * w[:, None]).T @ clean, rtol=1e-3) @ (clean.T @ r)
+    bent = np.zeros((ITEMS, ITEMS))
+    np.add.at(bent, (low, high), sign * w * (clean @ size))
+    scaled = scaled - np.where(variance > 0, bent / np.sqrt(np.maximum(variance, 1e-9)), 0.0)
+    want = np.linalg.norm(scaled - scaled.T, 2)
+    np.testing.assert_allclose(value(found, "cycles"), want, rtol=5e-3)
+
+
+def test_counted_rows_say_what_single_answers_say(monkeypatch):
+    """Grouped by question, the statistics are those of the answers one by one."""
+    data = answers(sigma(gap(WORTHS)), ids=False).replace(row_columns={}).counted()
+    fit = fitted(models.bradley_terry, data)
+    one, two = [], []
+    for size, kept in ((10**9, one), (0, two)):
+        monkeypatch.setattr(design, "SINGLE_ROWS", size)
+        found = battery.battery(jax.random.key(2), models.bradley_terry, fit, replicates=39, time=None)
+        kept += [dict(zip(found.names, found.observed, strict=True))]
+    assert one[0].keys() == two[0].keys()
+    for name, figure in one[0].items():
+        np.testing.assert_allclose(two[0][name], figure, rtol=2e-3, atol=2e-3, err_msg=name)
+
+
+# ---- verdicts --------------------------------------------------------------------------------------------
+
+
+def test_a_sound_model_passes():
+    found = judged(models.bradley_terry, answers(sigma(gap(WORTHS))))
+    assert found.verdict == "passes" and found.culprit is None and found.try_next == ()
+    assert "speaks against bradley_terry" in found.paragraph
+    assert not found.table.loc["covariate", "testable"]
+    assert "columns of what was shown" in found.table.loc["covariate", "needs"]
+
+
+DEFECTS = {
+    "position": (lambda rng: sigma(gap(WORTHS) + 0.8), "bradley_terry_position"),
+    "shared_tastes": (
+        lambda rng: sigma(
+            gap(np.where(rng.random((PEOPLE, 1)) < 0.5, WORTHS, WORTHS[[3, 0, 5, 1, 4, 2]]) * 1.5)
+        ),
+        "latent_class_bradley_terry",
+    ),
+    "rationality": (
+        lambda rng: sigma(gap(2 * WORTHS) * np.exp(1.2 * rng.normal(size=PEOPLE))[WHO]),
+        "rationality_by_annotator",
+    ),
+    "reversal": (
+        lambda rng: sigma(gap(2 * WORTHS) * np.where(rng.random(PEOPLE) < 0.2, -1, 1)[WHO]),
+        "crowd_bt",
+    ),
+    "drift": (lambda rng: sigma(gap(WORTHS) + (TIME - 5.5) / 2 * gap(np.roll(WORTHS, 2))), None),
+}
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_defect_is_found_named_and_cured(name):
+    """Effects so strong that an oracle's power is one to three digits."""
+    first, cure = DEFECTS[name]
+    found = judged(models.bradley_terry, answers(first(np.random.default_rng(5))))
+    assert found.verdict == "fails" and found.culprit == name
+    assert (found.try_next[0][0] if found.try_next else None) == cure
+    if cure:
+        assert cure in found.paragraph
+
+
+def kinds(people, each, ids):
+    """B2: (.80, .19, .01) and its mirror image, together exactly Bradley-Terry."""
+    rng = np.random.default_rng(4)
+    worths = np.log([[0.80, 0.19, 0.01], [0.01, 0.19, 0.80]])[rng.integers(0, 2, people)]
+    pairs = np.stack([rng.permutation(3)[:2] for _ in range(people * each)])
+    who = np.repeat(np.arange(people), each)
+    first = sigma(worths[who, pairs[:, 0]] - worths[who, pairs[:, 1]])
+    known = {"annotator": who, "annotators": people} if ids else {}
+    return bp.Comparisons.from_arrays(
+        pairs, (rng.random(len(who)) > first).astype(int), items=list("ABC"), merge=False, **known
+    )
+
+
+def test_silence_without_ids_and_speech_with_two_answers_each():
+    """known_answers B2, T3: pooled, the population cannot be told from noise; two answers each tell it."""
+    silent = judged(models.bradley_terry, kinds(600, 2, ids=False))
+    assert silent.verdict == "not testable" and silent.culprit is None
+    assert "needs annotator ids, with two answers or more by the same annotator" in silent.paragraph
+    told = judged(models.bradley_terry, kinds(600, 2, ids=True))
+    assert told.verdict == "fails" and told.culprit == "shared_tastes"
+
+
+def test_what_the_model_lets_vary_is_not_held_against_it():
+    data = answers(sigma(gap(WORTHS) + 0.8))
+    found = judged(models.bradley_terry_position, data)
+    assert found.verdict == "passes"
+    row = found.table.loc["position"]
+    assert not row["testable"] and row["needs"].startswith("nothing")
+
+
+# ---- refusals --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fit():
+    return fitted(models.bradley_terry, answers(sigma(gap(WORTHS))))
+
+
+def test_refuses_what_it_cannot_judge(fit):
+    key = jax.random.key(0)
+    with refuses("39 replicates or more"):
+        bp.check(key, models.bradley_terry, fit, replicates=9)
+    with refuses("no smaller than 1 / (39 + 1)", "Use more replicates"):
+        bp.check(key, models.bradley_terry, fit, replicates=39, alpha=0.01)
+    with refuses("time is a row column", "'when'"):
+        bp.check(key, models.bradley_terry, fit, time="when")
+    with refuses("judged by the model that made it"):
+        bp.check(key, models.thurstone, fit)
+
+
+def test_refuses_rankings():
+    ranked = bp.Comparisons.from_arrays(
+        [[0, 1, 2], [1, 2, 0], [2, 0, 1]], [[0, 1, 2], [0, 1, 2], [1, 0, 2]], items=3, response="ranking"
+    )
+    with refuses("choices and graded answers", "rankings"):
+        bp.check(jax.random.key(0), models.plackett_luce, fitted(models.plackett_luce, ranked))
