@@ -44,5 +44,7 @@ from .predictive import simulate as simulate
 from .ranks import ranking as ranking
 from .ranks import superiority as superiority
 from .ranks import win_probability as win_probability
+from .search import Search as Search
+from .search import try_next as try_next
 
 __version__: str

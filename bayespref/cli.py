@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
 from bayespref.cli_columns import Columns, read
+from bayespref.cli_methods import checked_sites, choose_method, method_with, options_from, place_from
 from bayespref.cli_output import (
+    check_record,
+    check_table,
     comparison_table,
     console,
     pairs,
@@ -27,14 +29,9 @@ from bayespref.cli_output import (
 )
 from bayespref.gallery import MODEL_SPEC, find_model, gallery, model_of
 
-if TYPE_CHECKING:
-    import xarray as xr
-
-    from bayespref.comparisons import Comparisons
-
 REFUSED = 2
 """Exit code for input that is refused."""
-METHODS = ("nuts", "laplace", "svi")
+PICTURES = (".png", ".pdf", ".svg")
 
 
 def _version() -> str:
@@ -132,14 +129,14 @@ def fit(
         columns: Which columns are what.
     """
     _check_folder(output)
-    given = _options(options or [])
+    given = options_from(options or [])
     found = find_model(model, given)
     answers = read(data, columns)
-    sites = _sites(found, answers, given)
-    chosen, why = (method, "") if method else _choose_method(sites)
+    sites = checked_sites(found, answers, given)
+    chosen, why = (method, "") if method else choose_method(sites)
     settings = {"chains": chains, "warmup": warmup, "draws": draws, "target_accept": target_accept}
     settings |= {"steps": steps, "guide": guide}
-    run = _method(chosen, settings, progress=sys.stderr.isatty() if progress is None else progress)
+    run = method_with(chosen, settings, progress=sys.stderr.isatty() if progress is None else progress)
 
     import jax
 
@@ -181,7 +178,7 @@ def rank(
     from bayespref.wording import ranking_note
 
     loaded = load(fit)
-    table = ranking(loaded, anchor=anchor, scale=scale, at=_place(at))
+    table = ranking(loaded, anchor=anchor, scale=scale, at=place_from(at))
     if as_json:
         items = table.reset_index().to_dict("records")
         write_json({"fit": str(fit), **trust_record(loaded), **table.attrs, "items": items})
@@ -192,6 +189,65 @@ def rank(
 
 
 @app.command(sort_key=3)
+def check(
+    fit: Path,
+    /,
+    *,
+    model: ModelFiles = None,
+    seed: int = 0,
+    replicates: int = 199,
+    alpha: float = 0.05,
+    time: str | None = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    as_json: Json = False,
+) -> None:
+    """Say which assumption about the annotators fails, and what to try next.
+
+    Args:
+        fit: A fit that `bayespref fit` wrote.
+        model: path.py:function of the fit's model, where the fit cannot say.
+        seed: Seed of all that is random.
+        replicates: Tables of answers that the fit would expect, to compare with.
+        alpha: Probability of saying "fails" about a model that is right.
+        time: Column of the time of answers; "time" where that is there.
+        output: Where to draw every check (.png, .pdf or .svg).
+        as_json: Write JSON.
+    """
+    if output is not None:
+        _check_picture(output)
+    import jax
+
+    from bayespref import check as judge
+    from bayespref import load
+    from bayespref.inference.trust import trust
+    from bayespref.wording import check_note
+
+    loaded = load(fit)
+    found = model_of(loaded, model or [])
+    tell(f"checking {loaded.attrs['model']} against {replicates} replicated tables, seed {seed}")
+    result = judge(jax.random.key(seed), found, loaded, replicates=replicates, alpha=alpha, time=time)
+    if output is not None:
+        import matplotlib.pyplot as plt
+
+        from bayespref import plots
+
+        plots.checks(result)
+        plt.savefig(output, dpi=160)
+        plt.close()
+    if as_json:
+        write_json(
+            {"fit": str(fit), "model": loaded.attrs["model"], **check_record(result), **trust_record(loaded)}
+        )
+        return
+    out = console()
+    out.print(f"{result.paragraph}\n")
+    out.print(check_table(result))
+    out.print(f"\n{check_note(result)}\n\n{trust(loaded)}")
+    if output is not None:
+        out.print(f"\n{output} written.")
+
+
+@app.command(sort_key=4)
 def compare(
     *fits: Path,
     by: Unit | None = None,
@@ -230,13 +286,14 @@ def compare(
     out.print(pairs([(name, trust(fit)) for name, (_, fit) in loaded.items()]))
 
 
-@app.command(sort_key=4)
+@app.command(sort_key=5)
 def report(
     *fits: Path,
     output: Output,
     by: Unit | None = None,
     seed: int = 0,
     title: str | None = None,
+    check: bool = True,
     model: ModelFiles = None,
 ) -> None:
     """Write a report of one or more fits: one HTML file with everything in it.
@@ -247,6 +304,7 @@ def report(
         by: What is left out: one answer, or all of an annotator's; annotators where they are known.
         seed: Seed of all that is random.
         title: Title of the report.
+        check: Check each fit's assumptions about the annotators, which may take minutes.
         model: path.py:function of a fit's model, where the fit cannot say.
     """
     _check_folder(output)
@@ -256,13 +314,13 @@ def report(
     from bayespref.inference.trust import trust
 
     loaded = _load_all(fits, model or [], at_least=1)
-    write(jax.random.key(seed), loaded, output, by=by, title=title)
+    write(jax.random.key(seed), loaded, output, by=by, checks=None if check else {}, title=title)
     out = console()
     out.print(pairs([(name, trust(fit)) for name, (_, fit) in loaded.items()]))
     out.print(f"\n{output} written.")
 
 
-@app.command(sort_key=5)
+@app.command(sort_key=6)
 def models() -> None:
     """List the models of the gallery, one line each."""
     console().print(pairs(list(gallery().items())))
@@ -271,93 +329,17 @@ def models() -> None:
 # ---- from arguments to what they name --------------------------------------------------------------------
 
 
-def _options(pairs: Sequence[str]) -> dict[str, Any]:
-    """Options of a model from name=value; values are Python literals where they read as such, else text."""
-    options: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name.isidentifier():
-            raise ValueError(f"--set takes name=value; got {pair!r}. Such as --set scale=2.")
-        try:
-            options[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            options[name] = value
-    return options
-
-
-def _sites(model: Callable, answers: Comparisons, options: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The sites of a model; an option that was read as text and breaks the model is refused."""
-    from bayespref.inference.program import sites_of
-
-    try:
-        return sites_of(model, answers)
-    except TypeError as error:
-        text = [f"{name}={value!r}" for name, value in options.items() if isinstance(value, str)]
-        if not text:
-            raise
-        raise ValueError(
-            f"options of a model have values that it can use; got {', '.join(text)}, read as text: {error}. "
-            "Numbers, True, None and lists such as [1,2] are written as in Python."
-        ) from error
-
-
-def _place(at: str | None) -> dict[str, int] | None:
-    """class=0 as a mapping."""
-    if at is None:
-        return None
-    name, equals, number = at.partition("=")
-    if not equals or not number.strip().isdigit():
-        raise ValueError(f"--at takes name=number; got {at!r}. Such as --at class=0.")
-    return {name.strip(): int(number)}
-
-
-def _choose_method(sites: Mapping[str, Any]) -> tuple[str, str]:
-    if any(site.latent and site.annotator_axis is not None for site in sites.values()):
-        return "nuts", " (chosen because annotators have effects of their own)"
-    if any(site.turns for site in sites.values()):
-        return "nuts", " (chosen because the model has directions that may turn)"
-    return "laplace", " (chosen because no effects differ by annotator)"
-
-
-def _method(name: str, settings: Mapping[str, Any], *, progress: bool) -> Callable[..., xr.DataTree]:
-    """An inference function with its settings bound; its verdict is printed, so its warnings are not."""
-    import inspect
-
-    import bayespref
-
-    method = getattr(bayespref, name)
-    known = inspect.signature(method).parameters
-    given = {name: value for name, value in settings.items() if value is not None}
-    if strange := [name for name in given if name not in known]:
-        having = [
-            other
-            for other in METHODS
-            if strange[0] in inspect.signature(getattr(bayespref, other)).parameters
-        ]
-        raise ValueError(
-            f"{name} has no setting {strange[0].replace('_', '-')}; got --{strange[0].replace('_', '-')} "
-            f"{given[strange[0]]}. Leave it out, or fit with --method {' or '.join(having)}."
-        )
-    if bad := [name for name, value in given.items() if not isinstance(value, str) and value <= 0]:
-        raise ValueError(
-            f"settings of {name} are positive; got --{bad[0].replace('_', '-')} {given[bad[0]]}."
-        )
-    if "progress" in known:
-        given["progress"] = progress
-
-    def run(key, model: Callable, answers: Comparisons) -> xr.DataTree:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", bayespref.FitWarning)
-            return method(key, model, answers, **given)
-
-    return run
-
-
 def _check_folder(output: Path) -> None:
     if not output.parent.is_dir():
         raise ValueError(
             f"output goes into a folder that exists; got {str(output)!r}. Make the folder first."
         )
+
+
+def _check_picture(output: Path) -> None:
+    _check_folder(output)
+    if output.suffix not in PICTURES:
+        raise ValueError(f"a picture is one of {', '.join(PICTURES)}; got {str(output)!r}.")
 
 
 def _load_all(

@@ -41,6 +41,7 @@ class Columns:
         annotator_id: Its column of names.
         annotator_columns: Its columns that describe the annotators.
         count: Column of how many answers a row stands for.
+        row_columns: Columns of numbers about the answer: time.
         presentation: Whether the order shown is recorded or lost.
         items: File with a row for each item.
         item_id: Its column of names.
@@ -66,6 +67,7 @@ class Columns:
     annotator_id: str | None = None
     annotator_columns: Listed = None
     count: str | None = None
+    row_columns: Listed = None
     presentation: Literal["recorded", "lost"] | None = None
     items: Path | None = None
     item_id: str | None = None
@@ -119,6 +121,7 @@ def _keywords(columns: Columns) -> dict[str, Any]:
         "features",
         "item_columns",
         "annotator_columns",
+        "row_columns",
     ):
         if name in given:
             given[name] = _split(given[name])

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from rich.console import Console, JustifyMethod
 
+    from bayespref.checks.verdict import Check
+
 
 def console() -> Console:
     """A console on what stdout is now: colours on a terminal, plain text in a pipe."""
@@ -81,6 +83,29 @@ def comparison_table(table: pd.DataFrame):
     return _filled(
         {title: "left" if title == "fit" else "right" for title in rows[0]}, [r.values() for r in rows]
     )
+
+
+def check_table(check: Check):
+    """Every check of a fit: its assumption, how far out, p-values, what it says."""
+    titles = list(check.rows().columns)
+    text = ("assumption", "says")
+    return _filled(
+        {title: "left" if title in text else "right" for title in titles},
+        check.rows().itertuples(index=False),
+    )
+
+
+def check_record(check: Check) -> dict[str, Any]:
+    """A check as plain records."""
+    return {
+        "verdict": check.verdict,
+        "culprit": check.culprit,
+        "alpha": check.alpha,
+        "paragraph": check.paragraph,
+        "checks": check.records(),
+        "try_next": [name for name, _ in check.try_next],
+        "try_next_options": [options for _, options in check.try_next],
+    }
 
 
 def print_quantities(out: Console, fit: xr.DataTree) -> None:

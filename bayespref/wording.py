@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayespref.checks.verdict import Check
 from bayespref.elpd import UNITS, Elpd
 
 PROB = 0.89
@@ -123,6 +124,16 @@ def ranking_note(table: pd.DataFrame) -> str:
         f"than it with probability {attrs['separation']:g} or more; a shared rank (=) is a tie that the "
         "posterior cannot separate. P(best) is the posterior probability that the item is the best of all, "
         "not that it wins an answer."
+    )
+
+
+def check_note(check: Check) -> str:
+    """What the columns of a table of checks mean."""
+    return (
+        "surprise: how far out a check is among answers replicated from the fit, in standard deviations. p: "
+        "share of those that are as far out. adjusted p: the same for all checks together; a check fails at "
+        f"{check.alpha:g} or less. What is in line has an estimated size that chance explains. What has p "
+        "alone tells of a misfit, but not of its cause."
     )
 
 

@@ -70,8 +70,8 @@ def _size(rows: pd.DataFrame, cells: list, table: pd.DataFrame) -> str:
         number = _number(rows, cell)
         flag = "" if row.max() <= bound(number, tests) else " **above the bound**"
         lines.append(
-            f"| {WORLDS[cell.world].story} | {cell.model} | {number} | {row.max():.3f}{flag} | {row.idxmax()} | "
-            f"{row.mean():.3f} | {fails:.3f} |"
+            f"| {WORLDS[cell.world].story} | {cell.model} | {number} | {row.max():.3f}{flag} | {row.idxmax()} "
+            f"| {row.mean():.3f} | {fails:.3f} |"
         )
     limit = bound(400, tests)
     return SIZE.format(tests=tests, limit=limit, table="\n".join(lines))
@@ -126,24 +126,24 @@ Made by `python benchmarks/operating_characteristics.py`; worlds in `worlds.py`,
 
 ![rejection rates](operating_characteristics.png)
 
-Large worlds have 200 annotators with 25 answers each about 12 items, worths of sd 1 unless said; small ones 60
-with 20 about 8; the toy is the paper's, 2,000 answers. Worths and effects are drawn anew in every data set,
-what is shown to whom is not. Checks have 199 replicates.
+Large worlds have 200 annotators with 25 answers each about 12 items, worths of sd 1 unless said; small ones
+60 with 20 about 8; the toy is the paper's, 2,000 answers. Worths and effects are drawn anew in every data
+set, what is shown to whom is not. Checks have 199 replicates.
 
 """
 SIZE = """## Size: the model assumed is right
 
-{tests} checks in all. Were each to reject 5 % of 400 data sets, the largest rate would exceed {limit:.3f} with
-probability 1 %.
+{tests} checks in all. Were each to reject 5 % of 400 data sets, the largest rate would exceed {limit:.3f}
+with probability 1 %.
 
 {table}
 
 """
 POWER = """## Power: the model assumed is wrong
 
-Rejects: the check aimed at the defect, at 5 %, the better one where two are. Named: the culprit of the verdict,
-which allows 5 % for the whole family. Oracle: power of the likelihood ratio between the truth and the nearest
-Bradley-Terry model, both known.
+Rejects: the check aimed at the defect, at 5 %, the better one where two are. Named: the culprit of the
+verdict, which allows 5 % for the whole family. Oracle: power of the likelihood ratio between the truth and
+the nearest Bradley-Terry model, both known.
 
 {table}
 """

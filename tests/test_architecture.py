@@ -15,7 +15,10 @@ import bayespref
 PACKAGE = ROOT / "bayespref"
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "models" not in path.relative_to(PACKAGE).parts)
 GALLERY = sorted((ROOT / "models").glob("*.py"))
-ANYWHERE = {"cli", "cli_columns", "cli_output", "html_report", "gallery", "wording", "report", "train"}
+ANYWHERE = {
+    *("cli", "cli_columns", "cli_methods", "cli_output"),
+    *("html_page", "html_report", "gallery", "wording", "report", "train"),
+}
 """The edge of the package, which sees everything."""
 LAYERS = {
     "comparisons answers validation subsetting design points": {
@@ -34,7 +37,7 @@ LAYERS = {
     "aggregation belonging calibration elpd options evidence predictive profiles ranks": {
         *("plots", "diagnostics"),
     },
-    "checks": {"plots", "diagnostics"},
+    "checks search": {"plots", "diagnostics"},
     "diagnostics": {"plots"},
 }
 """Modules -> what they must not import."""
@@ -155,6 +158,7 @@ SIGNATURES = {
     "log_evidence": JUDGE,
     "consequences": JUDGE,
     "check": JUDGE,
+    "try_next": JUDGE,
     "predict": (*JUDGE, "new"),
     "posterior_predictive": JUDGE,
     "win_probability": JUDGE,

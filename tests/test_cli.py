@@ -11,6 +11,7 @@ import pytest
 
 import bayespref as bp
 from bayespref import cli, gallery
+from bayespref.cli_columns import Columns, read
 from bayespref.wording import unit_of
 
 ITEMS = ("ash", "birch", "cedar", "elm")
@@ -89,7 +90,8 @@ def test_help_is_light():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert all(
-        command in done.stdout for command in ("summarise", "fit", "rank", "compare", "report", "models")
+        command in done.stdout
+        for command in ("summarise", "fit", "rank", "check", "compare", "report", "models")
     )
 
 
@@ -179,6 +181,36 @@ def test_rank(folder, capsys):
     assert ranked["problems"] == [] and ranked["scale"] == "elo"
 
 
+def test_check(folder, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    picture = folder / "checks.png"
+    assert run("check", folder / "bt.nc", "--replicates", "59", "-o", picture) == 0
+    out, err = capsys.readouterr()
+    assert err == "checking bradley_terry against 59 replicated tables, seed 0\n"
+    text = flat(out)
+    assert text.startswith(("Nothing that these data can test", "bradley_terry fails"))
+    assert "assumption surprise p adjusted p says" in text and "annotators are equally reliable" in text
+    assert "No problems found" in text and picture.read_bytes().startswith(b"\x89PNG")
+    assert run("check", folder / "bt.nc", "--replicates", "59", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["model"] == "bradley_terry" and found["fit"] == str(folder / "bt.nc")
+    assert flat(found["paragraph"]) in text and found["problems"] == []
+    assert found["verdict"] in ("passes", "fails") and (found["verdict"] == "fails") == bool(found["culprit"])
+    checks = {one["name"]: one for one in found["checks"]}
+    assert 0 < checks["rationality"]["p_value"] <= checks["rationality"]["adjusted_p"] <= 1
+    assert checks["drift"]["testable"] is False and "time of each answer" in checks["drift"]["needs"]
+    assert checks["drift"]["statistic"] is None and checks["rationality"]["testable"] is True
+    assert set(found["try_next"]) <= set(gallery.gallery())
+    assert len(found["try_next_options"]) == len(found["try_next"])
+
+
+def test_columns_of_the_answer_are_kept(tmp_path):
+    table = tmp_path / "timed.csv"
+    table.write_text("left,right,winner,when\na,b,left,1\nb,c,right,2\na,c,left,3\n")
+    kept = read(table, Columns(shown=["left,right"], outcome="winner", row_columns=["when"])).row_columns
+    assert sorted(np.asarray(kept["when"]).tolist()) == [1, 2, 3]
+
+
 def test_compare(folder, capsys):
     assert run("compare", folder / "bt.nc", folder / "mine.nc") == 0
     out = flat(capsys.readouterr().out)
@@ -191,9 +223,10 @@ def test_compare(folder, capsys):
 
 def test_report(folder, capsys):
     output = folder / "report.html"
-    assert run("report", folder / "bt.nc", folder / "mine.nc", "-o", output) == 0
+    assert run("report", folder / "bt.nc", folder / "mine.nc", "-o", output, "--no-check") == 0
     assert "written" in capsys.readouterr().out
     assert "Judged by annotator" in output.read_text()
+    assert "Do the annotators" not in output.read_text()
 
 
 def test_model_of_a_fit_made_in_python(folder, tmp_path):
@@ -276,6 +309,24 @@ REFUSED = {
     "unknown anchor": (
         lambda f: ("rank", f / "bt.nc", "--anchor", "oak"),
         r"the anchor is an item of the fit; got 'oak'",
+    ),
+    "check of no fit": (lambda f: ("check", f / "none.nc"), r"a fit is a netCDF file; got no file"),
+    "check of a truncated fit": (lambda f: ("check", truncated(f)), r"a fit is a complete netCDF file"),
+    "unknown time": (
+        lambda f: ("check", f / "bt.nc", "--time", "when"),
+        r"time is a row column, one of \[\]; got 'when'",
+    ),
+    "few replicates": (
+        lambda f: ("check", f / "bt.nc", "--replicates", "20"),
+        r"39 replicates or more and alpha in \(0, 1\); got 20",
+    ),
+    "no picture": (
+        lambda f: ("check", f / "bt.nc", "-o", f / "checks.doc"),
+        r"a picture is one of \.png, \.pdf, \.svg; got '.*checks\.doc'",
+    ),
+    "check of a changed model": (
+        lambda f: ("check", edited(f)),
+        r"a fit is judged by the model that made it \('mine', model_digest",
     ),
     "changed model": (
         lambda f: ("compare", edited(f), f / "plain.nc"),

@@ -13,6 +13,9 @@ from matplotlib.collections import LineCollection, PathCollection, PolyCollectio
 
 import bayespref as bp
 from bayespref import diagnostics, plots, supports
+from bayespref.checks.battery import Battery
+from bayespref.checks.verdict import conclude
+from bayespref.plots._canvas import BLUE, VERMILION
 
 TASTES = ["price", "time"]
 
@@ -170,6 +173,47 @@ def make_ties():
     return xr.Dataset(data, attrs={"model": "davidson", "prob": 0.89})
 
 
+CHECKED = ("position", "lapse", "design", "rationality", "shared_tastes", "drift")
+OBSERVED = np.array([-0.5, 0.2, 5.0, 6.0, 1.0, 0.3])
+
+
+def make_check(*, observed=OBSERVED):
+    """What a battery says in whose model annotators' reliability is wrong; drift stands out of order."""
+    replicated = np.random.default_rng(4).normal(size=(199, len(CHECKED)))
+    found = Battery(
+        names=CHECKED,
+        observed=observed,
+        effect=np.full(len(CHECKED), 0.1),
+        replicated=replicated,
+        missing={"ties": "ties", "self_consistency": "annotators who saw a pair twice, or a pair like it"},
+        held=("link",),
+        plan=None,
+        moves={},
+        against=np.zeros(0),
+    )
+    return conclude(found, "bradley_terry", 0.05, lambda *_: True)
+
+
+def make_pair_residuals(items=5, *, unknown=False):
+    values = np.random.default_rng(5).normal(size=(items, items))
+    values = values - values.T
+    np.fill_diagonal(values, np.nan)
+    if unknown:
+        values[0, 2] = values[2, 0] = np.nan
+    labels = [f"item {index}" for index in range(items)]
+    return xr.Dataset({"residual": (("item", "item_other"), values)}, {"item": labels, "item_other": labels})
+
+
+def make_agreement(people=12, *, of=None):
+    camp = np.where(np.arange(people) < people // 3, 1.0, -1.0)
+    values = 5 * np.outer(camp, camp)
+    np.fill_diagonal(values, np.nan)
+    labels = [f"reader {index}" for index in range(people)]
+    coords = {"annotator": labels, "annotator_other": labels}
+    attrs = {"annotators": of or people}
+    return xr.DataArray(values, dims=("annotator", "annotator_other"), coords=coords, attrs=attrs)
+
+
 PICTURES = {
     "forest": lambda **at: plots.forest(make_fit(), **at),
     "forest of a matrix": lambda **at: plots.forest(make_fit(), name="taste_correlation", **at),
@@ -201,6 +245,12 @@ PICTURES = {
     "annotator_map of one": lambda **at: plots.annotator_map(make_tastes(dimensions=1), **at),
     "sbc": lambda **at: plots.sbc(make_ranks(), **at),
     "ties": lambda **at: plots.ties(make_ties(), **at),
+    "checks": lambda **at: plots.checks(make_check(), **at),
+    "check": lambda **at: plots.check(make_check(), "rationality", **at),
+    "pair_residuals": lambda **at: plots.pair_residuals(make_pair_residuals(unknown=True), **at),
+    "pair_residuals of 40": lambda **at: plots.pair_residuals(make_pair_residuals(40), **at),
+    "annotator_agreement": lambda **at: plots.annotator_agreement(make_agreement(), **at),
+    "annotator_agreement of 150": lambda **at: plots.annotator_agreement(make_agreement(150, of=400), **at),
 }
 
 
@@ -237,7 +287,7 @@ def test_makes_one_figure_whose_text_fits(picture):
 
 def test_every_picture_is_under_contract():
     drawn = " ".join(PICTURES).replace("superiority", "win_matrix")
-    assert all(name in drawn for name in set(plots.__all__) - {"agreement", "preferences"})
+    assert all(name in drawn for name in set(plots.__all__) - {"agreement", "check_panels", "preferences"})
 
 
 def test_panels_of_agreement():
@@ -516,6 +566,15 @@ REFUSED = {
     "no table": (lambda: plots.comparison({}), "got a dict"),
     "another table": (lambda: plots.comparison(make_table().drop(columns="dse")), r"without \['dse'\]"),
     "one fit": (lambda: plots.comparison(make_table(1)), "at least two"),
+    "no check": (lambda: plots.checks(FIT), "what bayespref.check returned; got a DataTree"),
+    "unknown check": (
+        lambda: plots.check(make_check(), "fatigue"),
+        "one of .'position', 'lapse', 'drift'.*'fatigue'",
+    ),
+    "check not made": (lambda: plots.check(make_check(), "link"), "was made.*got 'link'"),
+    "no panels": (lambda: plots.check_panels(FIT), "what bayespref.check returned"),
+    "no residuals": (lambda: plots.pair_residuals(MATRIX), r"diagnostics\.pair_residuals returned"),
+    "no agreement": (lambda: plots.annotator_agreement(MATRIX), r"diagnostics\.annotator_agreement"),
     "infinite": (lambda: plots.comparison(make_table().replace(-10.0, -np.inf)), "finite"),
 }
 
@@ -568,3 +627,113 @@ def test_ranks_off_the_band_are_seen():
     assert "quantity 0" in ax.lines[-1].get_label()
     outside = [((curve < low[: len(curve)]) | (curve > high[: len(curve)])).any() for curve in curves]
     assert outside[-1] and not any(outside[:-1])
+
+
+# ---- checks ----------------------------------------------------------------------------------------------
+
+
+def check_dots(ax):
+    """Row -> (place, colour of the edge, whether it is filled)."""
+    found = {}
+    for line in ax.lines:
+        if line.get_marker() == "o":
+            filled = line.get_markerfacecolor() == line.get_markeredgecolor()
+            found[int(line.get_ydata()[0])] = (line.get_xdata()[0], line.get_markeredgecolor(), filled)
+    return found
+
+
+def test_checks_draws_a_row_for_each_check_in_words():
+    check = make_check()
+    ax = plots.checks(check)
+    labels = [label.get_text().replace("\n", " ") for label in ax.get_yticklabels()]
+    assert labels == list(check.table["assumption"]) and "annotators are equally reliable" in labels
+    assert len(labels) == len(CHECKED) + 3  # two that lack data, one that the model has
+    dots, names = check_dots(ax), list(check.table.index)
+    assert {names[row] for row in dots} == set(CHECKED)
+    for row, (place, colour, filled) in dots.items():
+        surprise = check.table.loc[names[row], "surprise"]
+        sign = -1 if names[row] == "position" else 1  # two-sided: drawn with its sign
+        assert place == pytest.approx(sign * surprise)
+        assert colour == (VERMILION if names[row] == "rationality" else BLUE)
+        assert filled == (names[row] != "design")  # tells of no cause
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]
+
+
+def test_checks_draws_the_band_of_replicates_and_what_was_not_tested():
+    check = make_check()
+    ax = plots.checks(check)
+    names = list(check.table.index)
+    bars = {names[round(bar.get_y() + bar.get_height() / 2)]: bar for bar in ax.patches}
+    assert set(bars) == set(CHECKED)
+    row = check.table.loc["rationality"]
+    joint = np.append(check.replicated[:, check.tested().index("rationality")], row["statistic"])
+    ends = np.array(
+        [bars["rationality"].get_x(), bars["rationality"].get_x() + bars["rationality"].get_width()]
+    )
+    np.testing.assert_allclose(ends * joint.std() + joint.mean(), [row["lower"], row["upper"]])
+    written = {round(text.get_position()[1]): text.get_text().replace("\n", " ") for text in ax.texts}
+    assert "not tested: the model lets it vary" in written[names.index("link")]
+    assert written[names.index("ties")] == "not testable: needs ties"
+    (annotation,) = [text for text in ax.texts if text.get_text().startswith("adjusted p")]
+    assert annotation.get_text() == "adjusted p 0.005" and annotation.xy[1] == names.index("rationality")
+
+
+@pytest.mark.parametrize(("position", "aligned"), [(-8.0, "right"), (8.0, "left")])
+def test_labels_stand_away_from_the_band(position, aligned):
+    ax = plots.checks(make_check(observed=np.array([position, 0, 0, 0, 0, 0])))
+    (annotation,) = [text for text in ax.texts if text.get_text().startswith("adjusted p")]
+    assert annotation.get_ha() == aligned
+    ax.figure.canvas.draw()
+    box, inside = annotation.get_window_extent(), ax.get_window_extent()
+    assert inside.x0 < box.x0 and box.x1 < inside.x1
+
+
+def test_nothing_is_vermilion_where_nothing_fails():
+    check = make_check(observed=np.zeros(len(CHECKED)))
+    ax = plots.checks(check)
+    assert check.failing() == [] and {colour for _, colour, _ in check_dots(ax).values()} == {BLUE}
+
+
+def test_one_check_has_its_own_replicates_and_line():
+    check = make_check()
+    for name in CHECKED:
+        ax = plots.check(check, name)
+        (line,) = ax.lines
+        assert line.get_xdata()[0] == OBSERVED[CHECKED.index(name)] == check.table.loc[name, "statistic"]
+        assert line.get_color() == (VERMILION if name == "rationality" else "black")
+        assert sum(bar.get_height() for bar in ax.patches) == 199
+        assert f"p {check.table.loc[name, 'p_value']:.3f}" in ax.get_title(loc="left")
+        assert check.table.loc[name, "assumption"] in ax.get_xlabel().replace("\n", " ")
+
+
+def test_panels_of_checks():
+    check = make_check()
+    axes = plots.check_panels(check, columns=4)
+    lines = [ax.lines[0].get_xdata()[0] for ax in axes]
+    assert lines == list(check.observed) and len(axes) == len(CHECKED)
+    assert len(axes[0].figure.axes) == 8 and not axes[0].figure.axes[-1].axison
+
+
+# ---- residuals -------------------------------------------------------------------------------------------
+
+
+def test_residuals_are_drawn_as_they_are():
+    result = make_pair_residuals()
+    ax = plots.pair_residuals(result)
+    (image,) = ax.images
+    np.testing.assert_array_equal(np.ma.filled(image.get_array(), np.nan), result["residual"])
+    low, high = image.get_clim()
+    assert low == -high and high >= 4
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(result["item"].values)
+    assert "row against column" in ax.child_axes[0].get_ylabel().replace("\n", " ")
+    assert not ax.get_xlabel()
+    assert "never compared" in plots.pair_residuals(make_pair_residuals(unknown=True)).get_xlabel()
+
+
+def test_agreement_says_whom_it_leaves_out():
+    result = make_agreement()
+    ax = plots.annotator_agreement(result)
+    np.testing.assert_array_equal(np.ma.filled(ax.images[0].get_array(), np.nan), result)
+    assert ax.images[0].get_clim() == (-5, 5) and ax.get_title() == ""
+    some = plots.annotator_agreement(make_agreement(150, of=4000))
+    assert some.get_title() == "the 150 most active of 4,000 annotators"

@@ -1,6 +1,7 @@
 """The report: one file that opens with the answer."""
 
 import base64
+import dataclasses
 import functools
 import html
 import io
@@ -13,7 +14,13 @@ from helpers import fit_by_hand
 from matplotlib import image
 
 import bayespref as bp
-from bayespref.models import bradley_terry, conditional_logit, mixed_logit, rationality_by_annotator
+from bayespref.models import (
+    bradley_terry,
+    conditional_logit,
+    mixed_logit,
+    plackett_luce,
+    rationality_by_annotator,
+)
 
 KEY = jax.random.key(3)
 
@@ -51,9 +58,22 @@ def judged(fits):
 
 
 @pytest.fixture(scope="module")
-def page(fits, judged, tmp_path_factory):
+def checks(fits):
+    """One fit is checked; what is said of another is made up: it fails, in words that HTML must escape."""
+    found = bp.check(KEY, *fits["wide"], replicates=59)
+    failing = found.table.copy()
+    failing.loc["rationality", ["p_value", "adjusted_p"]] = 1 / 60
+    says = "<b>it</b> fails"
+    return {
+        "wide": found,
+        "nar<row": dataclasses.replace(found, verdict="fails", table=failing, paragraph=says),
+    }
+
+
+@pytest.fixture(scope="module")
+def page(fits, judged, checks, tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
-    bp.report(KEY, fits, path, judged=judged, title="Trees & shrubs")
+    bp.report(KEY, fits, path, judged=judged, checks=checks, title="Trees & shrubs")
     return path.read_text(encoding="utf-8")
 
 
@@ -90,12 +110,33 @@ def test_every_fit_with_its_story_and_verdict(page, fits):
 
 def test_pictures_decode_and_say_what_they_show(page):
     found = pictures(page)
-    assert len(found) == 3 + 3 + 1 + 1 + 2  # forests, calibrations, effects, comparison, two matrices
+    # forests, calibrations, effects, checks, comparison, two matrices
+    assert len(found) == 3 + 3 + 1 + 2 + 1 + 2
     for picture, alt in found:
         assert min(image.imread(io.BytesIO(base64.b64decode(picture))).shape[:2]) > 100
         assert len(alt) > 20
     alts = " ".join(alt for _, alt in found)
     assert "is better than" in alts and "wins the next answer" in alts
+
+
+def test_checks_of_the_annotators(page, checks):
+    section = page.partition("Do the annotators do what the model says?")[2].partition("</section>")[0]
+    text = text_of(f"<body>{section}")
+    assert html.escape(checks["wide"].paragraph) in section
+    assert "class='warn'>&lt;b&gt;it&lt;/b&gt; fails" in section
+    assert section.count("<h3>") == section.count("<img") == 2 and "differing" not in section
+    assert "nobody guesses" in text and "fails: the log of their rationality" in text
+    assert page.index("Fit: differing") < page.index("Do the annotators") < page.index("The comparison")
+
+
+def test_a_fit_that_cannot_be_checked_says_why(tmp_path):
+    ranked = np.array([[0, 1, 2], [1, 0, 2], [0, 2, 1], [2, 0, 1]])
+    shown = np.tile([0, 1, 2], (4, 1))
+    answers = bp.Comparisons.from_arrays(shown, ranked, response="ranking", items=list("abc"))
+    model = functools.partial(plackett_luce, scale=1.0)
+    bp.report(KEY, {"only": (model, bp.laplace(KEY, model, answers, draws=100))}, tmp_path / "r.html")
+    text = text_of((tmp_path / "r.html").read_text(encoding="utf-8"))
+    assert "Not checked: checks judge choices and graded answers; got rankings" in text
 
 
 def test_ranking_and_how_it_was_made(page, fits):
@@ -111,7 +152,7 @@ def test_attribute_vectors_are_not_ranked(tmp_path):
     shown = np.stack([rng.permutation(12)[:2] for _ in range(100)])
     answers = bp.Comparisons.from_arrays(shown, rng.integers(0, 2, 100), items=items)
     fit = bp.laplace(KEY, conditional_logit, answers, draws=500)
-    bp.report(KEY, {"only": (conditional_logit, fit)}, tmp_path / "r.html")
+    bp.report(KEY, {"only": (conditional_logit, fit)}, tmp_path / "r.html", checks={})
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     text = text_of(page)
     assert "No problems found" in text[:90] and "coefficient[price]" in text

@@ -108,17 +108,25 @@ def _judged(problem, rows, design, plan, fixed, factor, z, h, counts):
 def _judge(task: Task, plan: Plan, fixed: Fixed, factor, z, h, counts):
     """Check -> (statistics (s,), effects (s,)) at the modes for counted answers (s, n, o), and nats left.
 
-    One Hessian serves all, but where it leads nowhere: modes of networks lie far apart.
+    One Hessian serves all where scales are much alike; quasi-Newton steps from it reach the others, and a
+    Hessian of their own those few that are far even so (networks).
     """
     found, modes, left = _judged(*task, plan, fixed, factor, z, h, counts)
-    far = np.flatnonzero(~(np.asarray(left) < NEAR))
-    if not len(far):
+    if (np.asarray(left) < NEAR).all():
         return found, np.asarray(left)
-    left = np.array(left)
-    for index in far:
+    order = np.argsort(-np.nan_to_num(np.asarray(left), nan=np.inf))  # so that chunks finish together
+    moved, rest = _descended(task.problem, task.rows, modes[order], h[order], counts[order], factor)
+    modes, left = modes.at[order].set(moved), np.array(left)
+    left[order] = rest
+    for index in np.flatnonzero(~(left < NEAR)):
         mode, left[index] = _by_newton(task, plan, modes[index], h[index], counts[index])
         modes = modes.at[index].set(mode)
     return _judged(*task, plan, fixed, factor, modes, h, counts)[0], left
+
+
+@functools.partial(jax.jit, static_argnames=("problem",))
+def _descended(problem, rows, z, h, counts, factor):
+    return map_draws(lambda draw: problem.descended(rows, *draw, factor), (z, h, counts), chunk=CHUNK)
 
 
 def _by_newton(task: Task, plan: Plan, z: Array, h: Array, counts: Array) -> tuple[Array, float]:
@@ -162,6 +170,8 @@ def _moves(task: Task, plan: Plan, fixed: Fixed, z: Array, h: Array, effects) ->
     _, push = jax.linearize(worths, theta)
     found = {}
     for name, own in zip(plan.scalars, fixed.scalars, strict=True):
+        if name in ("lapse", "link"):  # they bend worths far apart, which no linear step tells
+            continue
         shift = np.asarray(push(own)) * float(effects[name])
         found[name] = float(np.abs(shift - shift.mean()).max())
     return found

@@ -15,6 +15,8 @@ from bayespref.inference.program import Model, response_of, sites_of
 
 ANSWERS_PER_ITEM = 5
 """From which a worth of its own for each item is worth trying."""
+OF_FEATURES = ("conditional_logit", "mixed_logit", "latent_class_logit")
+"""Models about features, which say nothing new of things known by name alone."""
 
 
 def check(
@@ -70,10 +72,12 @@ def check(
     def takes(name: str, options: tuple) -> bool:
         from bayespref import models
 
+        if name in OF_FEATURES and not data.feature_names:
+            return False
         candidate = functools.partial(getattr(models, name), **dict(options))
         try:
             sites = sites_of(candidate, data)
-            table = any(site.dims[-1:] == ("item",) for site in sites.values())
+            table = any(site.latent and site.shape[-1:] == (data.items.size,) for site in sites.values())
             return response_of(candidate, data) == kind and not (table and sparse)
         except ValueError:
             return False

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import scipy.linalg
 from jax import Array
 from jax.flatten_util import ravel_pytree
@@ -97,6 +98,33 @@ class Problem(NamedTuple):
         value, slope = value_and_slope(z)
         state = jax.lax.while_loop(unfinished, step, (z, value, slope, jnp.ones_like(value), 0))
         return state[0], gain(state[2])
+
+    def descended(
+        self, rows: Comparisons, z: Array, h: Array, counts: Array, factor: Array
+    ) -> tuple[Array, Array]:
+        """As `mode`, by L-BFGS in coordinates that `factor` whitens: for scales far from those it is of."""
+
+        def potential(u: Array) -> Array:
+            here = z + factor @ u
+            return self.prior(rows, here, h) - self.log_likelihood(rows, here, h, counts)
+
+        solver = optax.lbfgs(linesearch=optax.scale_by_zoom_linesearch(max_linesearch_steps=10))
+        value_and_slope = optax.value_and_grad_from_state(potential)
+
+        def step(carry):
+            u, state, _, steps = carry
+            value, slope = value_and_slope(u, state=state)
+            updates, state = solver.update(slope, state, u, value=value, grad=slope, value_fn=potential)
+            left = 0.5 * jnp.square(optax.tree.get(state, "grad")).sum()
+            return jnp.asarray(optax.apply_updates(u, updates)), state, left, steps + 1
+
+        def unfinished(carry) -> Array:
+            return (carry[2] > CLOSE) & (carry[3] < STEPS)
+
+        u = jnp.zeros_like(z)
+        left = 0.5 * jnp.square(jax.grad(potential)(u)).sum()
+        u, _, left, _ = jax.lax.while_loop(unfinished, step, (u, solver.init(u), left, 0))
+        return z + factor @ u, left
 
 
 def is_held(support: constraints.Constraint) -> bool:

@@ -159,8 +159,23 @@ def _scalars(clean: Array, point: Point, plan: Plan, rows, counts: Array):
         variance = information
         if plan.annotators and name.startswith(CLUSTERED):
             variance = jnp.square(jax.ops.segment_sum(by_row, rows.by_annotator(), plan.annotators)).sum()
-        found[name] = by_row.sum() / jnp.sqrt(variance + 1e-12), by_row.sum() / (information + 1e-12)
+        effect = by_row.sum() / (information + 1e-12) if name != "lapse" else guess_rate(point, counts)
+        found[name] = by_row.sum() / jnp.sqrt(variance + 1e-12), effect
     return found
+
+
+def guess_rate(point: Point, counts: Array) -> Array:
+    """Share of guesses that makes the answers likeliest, the rest of the fit as it is: EM from one in ten.
+
+    The score's own one-step estimate says nothing where a few answers are nearly impossible.
+    """
+
+    def step(rate: Array, _) -> tuple[Array, None]:
+        guessed = rate * point.guess
+        share = guessed / jnp.maximum(guessed + (1 - rate) * point.probs, 1e-30)
+        return (counts * share).sum() / counts.sum(), None
+
+    return jax.lax.scan(step, jnp.asarray(0.1), None, length=100)[0]
 
 
 def _groups(point: Point, design: Design, plan: Plan, fixed: Fixed, counts: Array, slope: Array, own: Array):

@@ -50,7 +50,7 @@ class Check:
 
     def __str__(self) -> str:
         """The paragraph, then the table."""
-        return f"{textwrap.fill(self.paragraph, WIDTH)}\n\n{_aligned(self.rows())}"
+        return f"{'\n'.join(_lines(self.paragraph, WIDTH))}\n\n{_aligned(self.rows())}"
 
     __repr__ = __str__
 
@@ -116,6 +116,10 @@ def _estimate(name: str, size: float) -> str:
     return f"{round(size, 2) + 0.0:.2f} log-odds"
 
 
+def _lines(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_on_hyphens=False)
+
+
 def _aligned(rows: pd.DataFrame) -> str:
     """Rows as text, no wider than WIDTH where figures leave that much: texts go on below themselves."""
     figures = [title for title in rows.columns if title not in ("assumption", "says")]
@@ -124,7 +128,7 @@ def _aligned(rows: pd.DataFrame) -> str:
     right = WIDTH - left - sum(room.values()) - 2 * (len(room) + 1)
     lines = []
     for row in [dict(zip(rows.columns, rows.columns, strict=True)), *rows.to_dict("records")]:
-        texts = textwrap.wrap(row["assumption"], left), textwrap.wrap(row["says"], right)
+        texts = _lines(row["assumption"], left), _lines(row["says"], right)
         middle = [row[title].rjust(room[title]) for title in figures]
         for place in range(max(map(len, texts))):
             first, last = (text[place] if place < len(text) else "" for text in texts)

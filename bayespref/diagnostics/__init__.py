@@ -2,15 +2,22 @@
 
 from bayespref.diagnostics.agreement import density_agreement, distances, exponent, mean_density
 from bayespref.diagnostics.contraction import contraction
+from bayespref.diagnostics.fisher import local_identifiability
+from bayespref.diagnostics.identifiable import identifiability
 from bayespref.diagnostics.information import informed
+from bayespref.diagnostics.residuals import annotator_agreement, pair_residuals
 from bayespref.diagnostics.tie_rate import ties
 
 __all__ = [
+    "annotator_agreement",
     "contraction",
     "density_agreement",
     "distances",
     "exponent",
+    "identifiability",
     "informed",
+    "local_identifiability",
     "mean_density",
+    "pair_residuals",
     "ties",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import html
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -11,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from bayespref.answers import beats, preferred
 from bayespref.comparisons import Comparisons
+from bayespref.diagnostics.ladder import ALL, quantiles, reach, spread, untestable
 
 SUSPICIOUS = 20
 """Answers from which on one side that always wins is no accident."""
@@ -33,6 +35,8 @@ class Summary:
     strong_components: int
     answers_per_item: tuple[float, float, float]
     answers_per_annotator: tuple[float, float, float] | None
+    rungs: tuple[str, ...]
+    untestable: tuple[str, ...]
     features: tuple[str, ...]
     uncounted_columns: tuple[str, ...]
     notes: tuple[str, ...]
@@ -44,18 +48,19 @@ class Summary:
             ("answers", f"{self.answers:,} in {self.rows:,} distinct rows"),
             ("items", f"{self.items:,}, {low if low == high else f'{low} to {high}'} shown at a time"),
             ("annotators", "not recorded" if self.annotators is None else f"{self.annotators:,}"),
-            ("answers per item", _spread(self.answers_per_item)),
+            ("answers per item", spread(self.answers_per_item)),
         ]
         if self.answers_per_annotator is not None:
-            lines.append(("answers per annotator", _spread(self.answers_per_annotator)))
+            lines.append(("answers per annotator", spread(self.answers_per_annotator)))
         share = "" if self.first_share is None else f"; first shown chosen in {self.first_share:.1%}"
         lines += [
             ("ties", f"{self.ties:,} ({self.ties / self.answers:.1%})" if self.ties else "none"),
             ("presentation", self.presentation + (share if self.presentation == "recorded" else "")),
             ("connectivity", self._connectivity()),
+            ("data ladder", self._ladder()),
         ]
         if self.nones:
-            lines.insert(-2, ("none of them", f"{self.nones:,} ({self.nones / self.answers:.1%})"))
+            lines.insert(-3, ("none of them", f"{self.nones:,} ({self.nones / self.answers:.1%})"))
         if self.features:
             lines.append(("features", ", ".join(self.features)))
         return lines
@@ -73,32 +78,56 @@ class Summary:
             )
         return "connected, and every group of items both wins and loses"
 
+    def _ladder(self) -> str:
+        names = ", ".join(name.replace("_", " ") for name in self.untestable) or "none"
+        told = "nothing about annotators is testable" if self.untestable == ALL else f"not testable: {names}"
+        return f"{' '.join(self.rungs)}; {told}"
+
     def __str__(self) -> str:
         """Aligned text, notes at the end."""
-        width = max(len(name) for name, _ in self.lines())
-        text = [f"{name:<{width}}  {value}" for name, value in self.lines()]
-        return "\n".join([*text, *(f"! {note}" for note in self.notes)])
+        return as_text(self.lines(), self.notes)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
-            f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
-            for name, value in self.lines()
-        )
-        notes = "".join(f"<p>&#9888; {html.escape(note)}</p>" for note in self.notes)
-        return f"<table>{rows}</table>{notes}"
+        return as_html(self.lines(), self.notes)
 
 
-def _spread(quantiles: tuple[float, float, float]) -> str:
-    low, middle, high = quantiles
-    return f"{low:,.0f} to {high:,.0f}, median {middle:,.0f}"
+def as_text(lines: Sequence[tuple[str, str]], notes: Sequence[str]) -> str:
+    """Names and values in two columns, then the notes.
+
+    Args:
+        lines: (name, value) pairs.
+        notes: sentences.
+
+    Example:
+        >>> print(as_text([("items", "3"), ("ties", "none")], ["Few."]))
+        items  3
+        ties   none
+        ! Few.
+    """
+    width = max(len(name) for name, _ in lines)
+    text = [f"{name:<{width}}  {value}" for name, value in lines]
+    return "\n".join([*text, *(f"! {note}" for note in notes)])
 
 
-def _quantiles(values) -> tuple[float, float, float]:
-    low, middle, high = np.quantile(np.asarray(values), [0, 0.5, 1])
-    return float(low), float(middle), float(high)
+def as_html(lines: Sequence[tuple[str, str]], notes: Sequence[str]) -> str:
+    """The same as a table and paragraphs, whatever is in names and labels escaped.
+
+    Args:
+        lines: (name, value) pairs.
+        notes: sentences.
+
+    Example:
+        >>> as_html([("items", "<3")], [])[-29:]
+        "left'>&lt;3</td></tr></table>"
+    """
+    rows = "".join(
+        f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
+        f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
+        for name, value in lines
+    )
+    return f"<table>{rows}</table>" + "".join(f"<p>&#9888; {html.escape(note)}</p>" for note in notes)
 
 
 def components(data: Comparisons) -> tuple[np.ndarray, np.ndarray]:
@@ -147,6 +176,7 @@ def summarise(data: Comparisons) -> Summary:
     groups, strong_groups = len(np.unique(weak)), len(np.unique(strong))
     answered = 0 if outcome is None else int(count[outcome < data.k].sum())
     first_share = float(count[outcome == 0].sum() / answered) if answered else None
+    found, each = reach(data), data.design.annotator_answers
     extra = tuple(data.row_columns) + tuple(name for name in data.shown_columns if name != "features")
     return Summary(
         answers=data.answers,
@@ -160,30 +190,40 @@ def summarise(data: Comparisons) -> Summary:
         presentation=data.presentation,
         components=groups,
         strong_components=strong_groups,
-        answers_per_item=_quantiles(data.design.item_answers),
-        answers_per_annotator=None
-        if data.design.annotator_answers is None
-        else _quantiles(data.design.annotator_answers),
+        answers_per_item=quantiles(data.design.item_answers),
+        answers_per_annotator=None if each is None else quantiles(each),
+        rungs=found.rungs,
+        untestable=untestable(data, found),
         features=tuple(data.feature_names),
         uncounted_columns=extra,
-        notes=tuple(
-            _notes(
-                data, weak, groups, extra, by_features=by_features, answered=answered, first_share=first_share
-            )
-        ),
+        notes=tuple(_notes(data, weak, groups, extra, by_features=by_features)),
     )
 
 
-def _notes(
-    data: Comparisons,
-    weak,
-    groups: int,
-    extra,
-    *,
-    by_features: bool,
-    answered: int,
-    first_share: float | None,
-) -> list[str]:
+def one_sided(data: Comparisons) -> str:
+    """A warning where the item shown first was always, or never, chosen; else nothing.
+
+    Args:
+        data: comparisons with or without outcomes.
+
+    Example:
+        >>> one_sided(Comparisons.from_arrays([[0, 1]], [0], count=[20]))[:37]
+        'The item shown first was always chose'
+    """
+    outcome = preferred(data)
+    if data.presentation != "recorded" or data.k != 2 or outcome is None:
+        return ""
+    first, second = (int(np.asarray(data.count)[outcome == side].sum()) for side in (0, 1))
+    if min(first, second) > 0 or max(first, second) < SUSPICIOUS:
+        return ""
+    return (
+        f"The item shown first was {'always' if first else 'never'} chosen: these look like winners "
+        "and losers, not an order of presentation. Read them with winner=... and loser=..., or position "
+        "and worth cannot be told apart."
+    )
+
+
+def _notes(data: Comparisons, weak, groups: int, extra, *, by_features: bool) -> list[str]:
     notes = []
     if groups > 1 and not by_features:
         sizes = np.sort(np.bincount(weak))[::-1]
@@ -192,18 +232,7 @@ def _notes(
             f"{', ...' if groups > 6 else ''}) that were never compared with each other: a ranking across "
             "groups comes from the prior alone. Rank within groups, or collect answers that join them."
         )
-    told = "always" if first_share else "never"
-    if (
-        data.presentation == "recorded"
-        and data.k == 2
-        and first_share in (0.0, 1.0)
-        and answered >= SUSPICIOUS
-    ):
-        notes.append(
-            f"The item shown first was {told} chosen: these look like winners "
-            "and losers, not an order of presentation. Read them with winner=... and loser=..., or position "
-            "and worth cannot be told apart."
-        )
+    notes += [note] if (note := one_sided(data)) else []
     if data.presentation == "lost":
         notes.append(
             "The order of presentation is not recorded: sides were shuffled with a fixed seed, and position "

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import numpy as np
 import xarray as xr
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 
 from bayespref.comparisons import refuse
-from bayespref.plots._canvas import CHARACTER, MAX_HEIGHT, canvas, inches_of, label_ticks, shortened
+from bayespref.plots._heat import NUMBERED, heat_map
 
 MEANING = {
     "p_better": "P(row is better than column)",
     "win": "P(row wins the next answer against column)",
 }
-NUMBERED = 15
-"""Items up to which cells carry their number."""
 
 
 def win_matrix(matrix: xr.DataArray, *, ax: Axes | None = None) -> Axes:
@@ -49,23 +44,17 @@ def win_matrix(matrix: xr.DataArray, *, ax: Axes | None = None) -> Axes:
     mean = np.where(blank, 0, values).sum(1) / np.maximum((~blank).sum(1), 1)
     best = np.argsort(-mean, kind="stable")
     values, labels = values[np.ix_(best, best)], list(labels[best])
-    m = len(labels)
-
-    side = min(max(m * (0.46 if m <= NUMBERED else 0.2), 2.2), MAX_HEIGHT - 4)
-    room = CHARACTER * max(map(len, shortened(labels))) + 0.4
-    ax = canvas(ax, width=side + room + 1.4, height=side + room)
-    colours = colormaps["RdBu"].with_extremes(bad="none")
-    image = ax.imshow(values, cmap=colours, vmin=0, vmax=1, interpolation="nearest")
-    ax.spines[:].set_visible(False)
-    inches = min(*inches_of(ax), side)
-    if m <= NUMBERED:
-        _number(ax, values, size=min(9.0, 0.3 * 72 * inches / m))
-    label_ticks(ax.yaxis, labels, inches=inches)
-    label_ticks(ax.xaxis, labels, inches=inches, rotation=90 if max(map(len, shortened(labels))) > 3 else 0)
-    bar = ax.figure.colorbar(image, cax=ax.inset_axes((1.03, 0.0, min(0.16 / inches, 0.08), 1.0)))
-    bar.outline.set_visible(False)
-    bar.set_ticks([0, 0.25, 0.5, 0.75, 1])
-    bar.set_label(textwrap.fill(MEANING[str(matrix.name)], max(int(0.8 * inches / CHARACTER), 14)))
+    ax, inches = heat_map(
+        ax,
+        values,
+        labels,
+        limits=(0, 1),
+        ticks=[0, 0.25, 0.5, 0.75, 1],
+        meaning=MEANING[str(matrix.name)],
+        blank="none",
+    )
+    if len(labels) <= NUMBERED:
+        _number(ax, values, size=min(9.0, 0.3 * 72 * inches / len(labels)))
     return ax
 
 
