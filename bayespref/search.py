@@ -14,8 +14,9 @@ import pandas as pd
 import xarray as xr
 from jax import Array
 
+from bayespref.checks.cures import spelled
 from bayespref.checks.judging import check
-from bayespref.checks.verdict import Check, spelled
+from bayespref.checks.verdict import Check
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.elpd import Elpd, compare, loo
 from bayespref.inference.fit import check_same_model, data_of

@@ -69,10 +69,8 @@ def _size(rows: pd.DataFrame, cells: list, table: pd.DataFrame) -> str:
         row, fails = table.loc[name].dropna(), _one(rows, cell, "verdict:fails")
         number = _number(rows, cell)
         flag = "" if row.max() <= bound(number, tests) else " **above the bound**"
-        lines.append(
-            f"| {WORLDS[cell.world].story} | {cell.model} | {number} | {row.max():.3f}{flag} | {row.idxmax()} "
-            f"| {row.mean():.3f} | {fails:.3f} |"
-        )
+        largest = f"{row.max():.3f}{flag} | {row.idxmax()} | {row.mean():.3f}"
+        lines.append(f"| {WORLDS[cell.world].story} | {cell.model} | {number} | {largest} | {fails:.3f} |")
     limit = bound(400, tests)
     return SIZE.format(tests=tests, limit=limit, table="\n".join(lines))
 

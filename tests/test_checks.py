@@ -13,8 +13,8 @@ import bayespref as bp
 from bayespref import choices, models, populations
 from bayespref.checks import battery, design, family
 from bayespref.checks.assumptions import ASSUMPTIONS, assumption
+from bayespref.checks.cures import spelled
 from bayespref.checks.nudges import nudged
-from bayespref.checks.verdict import spelled
 
 ITEMS, PEOPLE, EACH = 6, 40, 12
 

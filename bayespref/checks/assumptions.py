@@ -169,14 +169,14 @@ ASSUMPTIONS: dict[str, Assumption] = {
         (("crowd_tastes", {"dimensions": 2}), ("latent_class_bradley_terry", {}), *OF_FEATURES),
     ),
     "cycles": Assumption(
-        "worths explain every pair",
+        "nothing beats better things in a circle",
         "some things beat each other in a circle",
         _signed("log-odds of pairs miss by about {:.2f}"),
         "no ranking fits all pairs: a better one may lose to a worse one",
         (("intransitive", {}), ("latent_class_bradley_terry", {})),
     ),
     "pairs": Assumption(
-        "worths explain every pair",
+        "pairs scatter around the worths by chance alone",
         "pairs scatter more around the worths than chance allows",
         _signed("log-odds of pairs miss by about {:.2f}"),
         "no ranking fits all pairs, and intervals are too narrow",

@@ -11,12 +11,12 @@ from bayespref.checks.battery import battery
 from bayespref.checks.verdict import Check, conclude
 from bayespref.comparisons import refuse
 from bayespref.inference.fit import check_same_model, data_of
-from bayespref.inference.program import Model, response_of, sites_of
+from bayespref.inference.program import Model, response_of, sites_of, unwrap
 
 ANSWERS_PER_ITEM = 5
 """From which a worth of its own for each item is worth trying."""
-OF_FEATURES = ("conditional_logit", "mixed_logit", "latent_class_logit")
-"""Models about features, which say nothing new of things known by name alone."""
+FOR_FEATURES = ("conditional_logit", "mixed_logit", "latent_class_logit")
+"""Models that say nothing new of things known by name alone."""
 
 
 def check(
@@ -72,7 +72,7 @@ def check(
     def takes(name: str, options: tuple) -> bool:
         from bayespref import models
 
-        if name in OF_FEATURES and not data.feature_names:
+        if name in FOR_FEATURES and not data.feature_names:
             return False
         candidate = functools.partial(getattr(models, name), **dict(options))
         try:
@@ -82,9 +82,5 @@ def check(
         except ValueError:
             return False
 
-    return conclude(
-        found,
-        str(fit.attrs["model"]),
-        alpha,
-        lambda name, options: takes(name, tuple(sorted(options.items()))),
-    )
+    spec = (str(fit.attrs["model"]), unwrap(model)[1])
+    return conclude(found, spec, alpha, lambda name, options: takes(name, tuple(sorted(options.items()))))

@@ -6,6 +6,7 @@ import dataclasses
 import html
 import math
 import textwrap
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -13,12 +14,16 @@ import scipy.stats
 
 from bayespref.checks.assumptions import ASSUMPTIONS, CRUCIAL, Spec, assumption
 from bayespref.checks.battery import Battery
+from bayespref.checks.cures import cures_of, spelled
 from bayespref.checks.family import family_wise, p_values, surprise
+from bayespref.checks.paragraph import Finding, effect, paragraph
 
 INTERVAL = 0.95
 """Probability of the predictive intervals in the table."""
 WIDTH = 110
 """Characters of a printed line."""
+FEW = 0.01
+"""Share of guesses that is worth the name."""
 AGAINST = -2.33
 """Standard deviations against the rest at which an annotator counts as reversed: 1 in 100 by chance."""
 
@@ -142,12 +147,12 @@ def two_sided(name: str) -> bool:
     return ASSUMPTIONS[name.partition(":")[0]].two_sided
 
 
-def conclude(found: Battery, model: str, alpha: float, allowed) -> Check:
+def conclude(found: Battery, model: Spec, alpha: float, allowed: Callable[[str, dict], bool]) -> Check:
     """Turn a battery into a verdict.
 
     Args:
         found: the statistics.
-        model: name of the model, for the words.
+        model: name and options of the model.
         alpha: probability of a false alarm about anything.
         allowed: a function of a gallery model and its options: whether it takes these data.
     """
@@ -159,29 +164,35 @@ def conclude(found: Battery, model: str, alpha: float, allowed) -> Check:
     table = _table(found, out[0], p, adjusted)
     wrong = [name for name in family if table.loc[name, "adjusted_p"] <= alpha]
     wrong.sort(key=lambda name: -table.loc[name, "surprise"])
-    culprit = _named(wrong[0], found, table) if wrong else None
-    untested = [name for name in CRUCIAL if name in found.missing]
+    culprit = _named(wrong[0], found) if wrong else None
+    untested = any(name in found.missing for name in CRUCIAL)
     verdict = "fails" if culprit else "not testable" if untested else "passes"
-    cures = _cures([culprit, *wrong] if culprit else [], model, allowed)
-    said = _paragraph(found, model, verdict, culprit, wrong, cures, table)
+    cures = cures_of([culprit, *wrong], model, found.plan.kind, allowed) if culprit else ()
+    finding = Finding(found, spelled(model), verdict, culprit, wrong, _reversed(found), cures, table)
     order = [found.names.index(name) for name in table.index if table.loc[name, "testable"]]
     statistics = found.observed[order], found.replicated[:, order]
-    return Check(verdict, table, culprit, cures, said, *statistics, alpha)
+    return Check(verdict, table, culprit, cures, paragraph(finding), *statistics, alpha)
 
 
-def _named(name: str, found: Battery, table: pd.DataFrame) -> str:
+def _named(name: str, found: Battery) -> str:
     """What a check's failure is called: two things that look alike to one check are told apart here.
 
     Unreliable annotators of whom more answer in reverse than chance allows are called that. Large
     differences that decide less than the curve says look like guesses, and no score tells them apart.
     """
-    if name == "link" and "lapse" in found.names and float(table["size"][name]) < 0:
+    size = dict(zip(found.names, found.effect, strict=True))
+    if name == "link" and size["link"] < 0 and size.get("lapse", 0.0) > FEW:
         return "lapse"
     if name == "rationality" and len(found.against):
         chance = scipy.stats.poisson.isf(0.01, scipy.stats.norm.cdf(AGAINST) * len(found.against))
-        if (found.against < AGAINST).sum() > chance:
+        if _reversed(found) > chance:
             return "reversal"
     return name
+
+
+def _reversed(found: Battery) -> int:
+    """How many annotators answer against the rest beyond chance."""
+    return int((found.against < AGAINST).sum())
 
 
 def _table(found: Battery, out: np.ndarray, p: np.ndarray, adjusted: np.ndarray) -> pd.DataFrame:
@@ -196,7 +207,7 @@ def _table(found: Battery, out: np.ndarray, p: np.ndarray, adjusted: np.ndarray)
             "surprise": out[i],
             "p_value": p[i],
             "adjusted_p": adjusted[i],
-            "effect": assumption(name).effect(found.effect[i]),
+            "effect": effect(name, found.effect[i], found.plan.kind),
             "size": found.effect[i],
             "testable": True,
             "needs": "",
@@ -220,83 +231,3 @@ def _table(found: Battery, out: np.ndarray, p: np.ndarray, adjusted: np.ndarray)
     order = {name: place for place, name in enumerate(ASSUMPTIONS)}
     table = pd.DataFrame.from_dict(rows, orient="index")
     return table.loc[sorted(table.index, key=lambda name: order[name.partition(":")[0]])]
-
-
-def _cures(wrong: list[str], model: str, allowed) -> tuple[Spec, ...]:
-    """Models that let what fails vary, the likeliest failure's first, without the model itself."""
-    found: list[Spec] = []
-    for name in wrong:
-        for cure in assumption(name).cures:
-            if cure not in found and cure[0] != model and allowed(*cure):
-                found.append(cure)
-    return tuple(found)
-
-
-def spelled(spec: Spec) -> str:
-    """A model and its options, as in Python.
-
-    Example:
-        >>> spelled(("crowd_tastes", {"dimensions": 2}))
-        'crowd_tastes(dimensions=2)'
-    """
-    name, options = spec
-    return f"{name}({', '.join(f'{key}={value!r}' for key, value in options.items())})" if options else name
-
-
-def _paragraph(found: Battery, model: str, verdict, culprit, wrong, cures, table: pd.DataFrame) -> str:
-    said = []
-    if verdict == "fails":
-        said += _failure(found, model, culprit, wrong, cures, table)
-    else:
-        smallest = np.nanmin(table["adjusted_p"].to_numpy(float))
-        said.append(
-            f"Nothing that these data can test speaks against {model} (smallest adjusted p {smallest:.2f} of "
-            f"{int(np.isfinite(table['adjusted_p'].to_numpy(float)).sum())} checks)."
-        )
-    crucial = [name for name in CRUCIAL if name in found.missing]
-    if crucial:
-        said.append(
-            "Whether annotators differ, in taste or in reliability, is not testable with this data: it needs "
-            f"{found.missing[crucial[0]]}. Without that, disagreement looks like noise, and a leaderboard "
-            "that nobody agrees with can fit perfectly."
-        )
-    others: dict[str, list[str]] = {}
-    for name, needs in found.missing.items():
-        if name not in crucial and not (crucial and needs == found.missing[crucial[0]]):
-            others.setdefault(needs, []).append(name.replace("_", " "))
-    if others:
-        parts = [f"{', '.join(names)} ({needs})" for needs, names in others.items()]
-        said.append(
-            f"Not testable either for want of data: {'; '.join(parts)}.".replace(
-                "either ", "either " if crucial else ""
-            )
-        )
-    return " ".join(said)
-
-
-def _failure(found: Battery, model: str, culprit, wrong, cures, table: pd.DataFrame) -> list[str]:
-    first, main = assumption(culprit), wrong[0]
-    reversed_ = float((found.against < AGAINST).sum())
-    size = reversed_ if culprit == "reversal" else float(table["size"][culprit])
-    adjusted = table.loc[main, "adjusted_p"]
-    said = [
-        f"{model} fails: {first.fails} ({first.effect(size)}; {table.loc[main, 'surprise']:.1f} standard "
-        f"deviations from what the model expects, adjusted p {_p(adjusted, len(found.replicated))}).",
-        f"What that does: {first.consequence}.",
-    ]
-    if shift := found.moves.get(main):
-        said.append(f"Allowing for it moves worths by up to {shift:.2f} in log-odds.")
-    if rest := [name for name in wrong[1:] if name != main]:
-        said.append(
-            f"Also out of line: {', '.join(name.replace('_', ' ') for name in rest)}; they may be shadows "
-            "of the first, so cure that and check again."
-        )
-    if cures:
-        said.append(f"Try next: {', '.join(spelled(cure) for cure in cures[:4])}.")
-    else:
-        said.append("The gallery has no model of it that takes these data: declare one.")
-    return said
-
-
-def _p(value: float, replicates: int) -> str:
-    return f"{value:.3f}" if value > 1.5 / (replicates + 1) else f"at most {1 / (replicates + 1):.3f}"
