@@ -12,11 +12,20 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
+from bayespref.cli_check import check, try_next
 from bayespref.cli_columns import Columns, read
-from bayespref.cli_methods import checked_sites, choose_method, method_with, options_from, place_from
+from bayespref.cli_methods import (
+    Json,
+    ModelFiles,
+    Output,
+    Unit,
+    check_folder,
+    checked_sites,
+    method_with,
+    options_from,
+    place_from,
+)
 from bayespref.cli_output import (
-    check_record,
-    check_table,
     comparison_table,
     console,
     pairs,
@@ -31,7 +40,6 @@ from bayespref.gallery import MODEL_SPEC, find_model, gallery, model_of
 
 REFUSED = 2
 """Exit code for input that is refused."""
-PICTURES = (".png", ".pdf", ".svg")
 
 
 def _version() -> str:
@@ -58,14 +66,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (ValueError, OSError) as error:
         tell(f"error: {error}")
         sys.exit(REFUSED)
-
-
-# ---- options shared by commands --------------------------------------------------------------------------
-
-Json = Annotated[bool, Parameter(name="--json", negative="")]
-Output = Annotated[Path, Parameter(name=["--output", "-o"])]
-Unit = Literal["comparison", "annotator"]
-ModelFiles = Annotated[list[str] | None, Parameter(name="--model", negative="")]
 
 
 # ---- commands --------------------------------------------------------------------------------------------
@@ -128,12 +128,16 @@ def fit(
         progress: Show a progress bar; on a terminal unless said.
         columns: Which columns are what.
     """
-    _check_folder(output)
+    check_folder(output)
     given = options_from(options or [])
     found = find_model(model, given)
     answers = read(data, columns)
     sites = checked_sites(found, answers, given)
-    chosen, why = (method, "") if method else choose_method(sites)
+
+    from bayespref.inference.recommended import recommended
+
+    suited, reason = recommended(sites)
+    chosen, why = (method, "") if method else (suited, f" (chosen because {reason})")
     settings = {"chains": chains, "warmup": warmup, "draws": draws, "target_accept": target_accept}
     settings |= {"steps": steps, "guide": guide}
     run = method_with(chosen, settings, progress=sys.stderr.isatty() if progress is None else progress)
@@ -188,66 +192,11 @@ def rank(
     out.print(f"\n{ranking_note(table)}\n\n{trust(loaded)}")
 
 
-@app.command(sort_key=3)
-def check(
-    fit: Path,
-    /,
-    *,
-    model: ModelFiles = None,
-    seed: int = 0,
-    replicates: int = 199,
-    alpha: float = 0.05,
-    time: str | None = None,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
-    as_json: Json = False,
-) -> None:
-    """Say which assumption about the annotators fails, and what to try next.
-
-    Args:
-        fit: A fit that `bayespref fit` wrote.
-        model: path.py:function of the fit's model, where the fit cannot say.
-        seed: Seed of all that is random.
-        replicates: Tables of answers that the fit would expect, to compare with.
-        alpha: Probability of saying "fails" about a model that is right.
-        time: Column of the time of answers; "time" where that is there.
-        output: Where to draw every check (.png, .pdf or .svg).
-        as_json: Write JSON.
-    """
-    if output is not None:
-        _check_picture(output)
-    import jax
-
-    from bayespref import check as judge
-    from bayespref import load
-    from bayespref.inference.trust import trust
-    from bayespref.wording import check_note
-
-    loaded = load(fit)
-    found = model_of(loaded, model or [])
-    tell(f"checking {loaded.attrs['model']} against {replicates} replicated tables, seed {seed}")
-    result = judge(jax.random.key(seed), found, loaded, replicates=replicates, alpha=alpha, time=time)
-    if output is not None:
-        import matplotlib.pyplot as plt
-
-        from bayespref import plots
-
-        plots.checks(result)
-        plt.savefig(output, dpi=160)
-        plt.close()
-    if as_json:
-        write_json(
-            {"fit": str(fit), "model": loaded.attrs["model"], **check_record(result), **trust_record(loaded)}
-        )
-        return
-    out = console()
-    out.print(f"{result.paragraph}\n")
-    out.print(check_table(result))
-    out.print(f"\n{check_note(result)}\n\n{trust(loaded)}")
-    if output is not None:
-        out.print(f"\n{output} written.")
+app.command(check, sort_key=3)
+app.command(try_next, sort_key=4)
 
 
-@app.command(sort_key=4)
+@app.command(sort_key=5)
 def compare(
     *fits: Path,
     by: Unit | None = None,
@@ -286,7 +235,7 @@ def compare(
     out.print(pairs([(name, trust(fit)) for name, (_, fit) in loaded.items()]))
 
 
-@app.command(sort_key=5)
+@app.command(sort_key=6)
 def report(
     *fits: Path,
     output: Output,
@@ -307,7 +256,7 @@ def report(
         check: Check each fit's assumptions about the annotators, which may take minutes.
         model: path.py:function of a fit's model, where the fit cannot say.
     """
-    _check_folder(output)
+    check_folder(output)
     import jax
 
     from bayespref.html_report import report as write
@@ -320,26 +269,13 @@ def report(
     out.print(f"\n{output} written.")
 
 
-@app.command(sort_key=6)
+@app.command(sort_key=7)
 def models() -> None:
     """List the models of the gallery, one line each."""
     console().print(pairs(list(gallery().items())))
 
 
 # ---- from arguments to what they name --------------------------------------------------------------------
-
-
-def _check_folder(output: Path) -> None:
-    if not output.parent.is_dir():
-        raise ValueError(
-            f"output goes into a folder that exists; got {str(output)!r}. Make the folder first."
-        )
-
-
-def _check_picture(output: Path) -> None:
-    _check_folder(output)
-    if output.suffix not in PICTURES:
-        raise ValueError(f"a picture is one of {', '.join(PICTURES)}; got {str(output)!r}.")
 
 
 def _load_all(

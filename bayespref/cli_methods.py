@@ -5,12 +5,20 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from bayespref.comparisons import Comparisons
+
+Json = Annotated[bool, Parameter(name="--json", negative="")]
+Output = Annotated[Path, Parameter(name=["--output", "-o"])]
+Unit = Literal["comparison", "annotator"]
+ModelFiles = Annotated[list[str] | None, Parameter(name="--model", negative="")]
 
 METHODS = ("nuts", "laplace", "svi")
 
@@ -55,15 +63,6 @@ def place_from(at: str | None) -> dict[str, int] | None:
     return {name.strip(): int(number)}
 
 
-def choose_method(sites: Mapping[str, Any]) -> tuple[str, str]:
-    """The inference method that suits a model, and why, in words."""
-    if any(site.latent and site.annotator_axis is not None for site in sites.values()):
-        return "nuts", " (chosen because annotators have effects of their own)"
-    if any(site.turns for site in sites.values()):
-        return "nuts", " (chosen because the model has directions that may turn)"
-    return "laplace", " (chosen because no effects differ by annotator)"
-
-
 def method_with(name: str, settings: Mapping[str, Any], *, progress: bool) -> Callable[..., xr.DataTree]:
     """An inference function with its settings bound; its verdict is printed, so its warnings are not."""
     import inspect
@@ -96,3 +95,11 @@ def method_with(name: str, settings: Mapping[str, Any], *, progress: bool) -> Ca
             return method(key, model, answers, **given)
 
     return run
+
+
+def check_folder(output: Path) -> None:
+    """Refuse to write into a folder that is not there."""
+    if not output.parent.is_dir():
+        raise ValueError(
+            f"output goes into a folder that exists; got {str(output)!r}. Make the folder first."
+        )

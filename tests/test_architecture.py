@@ -16,7 +16,7 @@ PACKAGE = ROOT / "bayespref"
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "models" not in path.relative_to(PACKAGE).parts)
 GALLERY = sorted((ROOT / "models").glob("*.py"))
 ANYWHERE = {
-    *("cli", "cli_columns", "cli_methods", "cli_output"),
+    *("cli", "cli_check", "cli_columns", "cli_methods", "cli_output"),
     *("html_page", "html_report", "gallery", "wording", "report", "train"),
 }
 """The edge of the package, which sees everything."""
