@@ -15,7 +15,7 @@ from helpers import EPS, answers, fit_by_hand
 from jax.flatten_util import ravel_pytree
 
 import bayespref as bp
-from bayespref import choices, diagnostics, models, populations, rewards
+from bayespref import choices, models, populations
 from bayespref.comparisons import Comparisons
 from bayespref.inference import starting
 from bayespref.inference.program import run
@@ -321,52 +321,6 @@ def test_known_annotators_are_predicted_as_their_class():
 
 
 # ---- what can be known -------------------------------------------------------------------------------
-
-
-def pooled_classes(comparisons, *, classes):
-    """A class for every answer, no ids."""
-    log_density = rewards.item_table(comparisons, scale=1.5, classes=classes)
-    prior = dist.Dirichlet(jnp.full(classes, 2.0))
-    weight = numpyro.sample("weight", prior, infer={"event_dims": ["class"]})
-    each = [choices.logit(worth[comparisons.shown]) for worth in log_density]
-    bp.observe(comparisons, populations.mixture(each, jnp.log(weight)))
-
-
-def every_pair(items, annotators=None):
-    pairs = np.array(list(itertools.combinations(range(items), 2)))
-    if annotators is None:
-        return Comparisons.from_arrays(pairs, items=items)
-    who = np.repeat(np.arange(annotators), len(pairs))
-    return Comparisons.from_arrays(np.tile(pairs, (annotators, 1)), items=items, annotator=who)
-
-
-@pytest.mark.parametrize(
-    ("classes", "items", "known"), [(2, 3, 3), (2, 4, 6), (2, 5, 9), (2, 6, 11), (3, 6, 15), (3, 7, 20)]
-)
-def test_pooled_answers_identify_classes_of_five_items_or_more(classes, items, known):
-    """C1: K n - 1 parameters, and ranks as computed by hand."""
-    model = functools.partial(pooled_classes, classes=classes)
-    found = diagnostics.informed(jax.random.key(0), model, every_pair(items))
-    assert (found.parameters, found.informed) == (classes * items - 1, known)
-    assert ("NOT IDENTIFIED" in str(found)) == (known < classes * items - 1)
-
-
-@pytest.mark.parametrize(("classes", "items", "known"), [(2, 3, 5), (3, 3, 6), (3, 4, 11)])
-def test_panels_identify_classes_of_three_items(classes, items, known):
-    """C2: annotators who answer every pair once."""
-    model = functools.partial(models.latent_class_bradley_terry, classes=classes, scale=1.5)
-    found = diagnostics.informed(jax.random.key(0), model, every_pair(items, annotators=5))
-    assert (found.parameters, found.informed) == (classes * items - 1, known)
-
-
-def test_one_answer_each_is_as_good_as_no_ids():
-    pairs = every_pair(4)
-    data = pairs.replace(
-        annotator=jnp.arange(6), annotators=bp.Annotators({}, 6), design=every_pair(4, annotators=6).design
-    )
-    model = functools.partial(models.latent_class_bradley_terry, classes=2, scale=1.5)
-    found = diagnostics.informed(jax.random.key(0), model, data)
-    assert (found.parameters, found.informed) == (7, 6)
 
 
 def test_two_camps_are_told_from_one_by_new_annotators():

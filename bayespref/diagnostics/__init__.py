@@ -4,7 +4,6 @@ from bayespref.diagnostics.agreement import density_agreement, distances, expone
 from bayespref.diagnostics.contraction import contraction
 from bayespref.diagnostics.fisher import local_identifiability
 from bayespref.diagnostics.identifiable import identifiability
-from bayespref.diagnostics.information import informed
 from bayespref.diagnostics.residuals import annotator_agreement, pair_residuals
 from bayespref.diagnostics.tie_rate import ties
 
@@ -15,7 +14,6 @@ __all__ = [
     "distances",
     "exponent",
     "identifiability",
-    "informed",
     "local_identifiability",
     "mean_density",
     "pair_residuals",

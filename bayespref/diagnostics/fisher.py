@@ -24,7 +24,6 @@ from numpyro.infer.util import constrain_fn
 from bayespref.choices.base import IMPOSSIBLE
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.diagnostics.free import SiteInformation, informed_sites, spectrum
-from bayespref.diagnostics.information import _double
 from bayespref.diagnostics.summary import as_html, as_text
 from bayespref.inference.fit import check_same_model, latent_of
 from bayespref.inference.program import Model, Site, Values, identity, run, sites_of
@@ -367,3 +366,12 @@ def _notes(comparisons: Comparisons, sites: dict[str, Site], ranks: tuple[int, .
         )
     if len(set(ranks)) > 1:
         yield f"The rank differs by point, {', '.join(map(str, ranks))}: the largest is the generic one."
+
+
+def _double(data: Comparisons) -> Comparisons:
+    """The same in double precision."""
+
+    def widen(x):
+        return jnp.asarray(np.asarray(x), jnp.float64) if jnp.issubdtype(x.dtype, jnp.floating) else x
+
+    return jax.tree.map(widen, data).replace(source_rows=None)
