@@ -287,7 +287,7 @@ def kinds(people, each, ids):
 
 
 def test_silence_without_ids_and_speech_with_two_answers_each():
-    """known_answers B2, T3: pooled, the population cannot be told from noise; two answers each tell it."""
+    """Pooled, these kinds cannot be told from noise; two answers of each annotator tell them."""
     silent = judged(models.bradley_terry, kinds(600, 2, ids=False))
     assert silent.verdict == "not testable" and silent.culprit is None
     assert "needs annotator ids, with two answers or more by the same annotator" in silent.paragraph
@@ -329,3 +329,68 @@ def test_refuses_rankings():
     )
     with refuses("choices and graded answers", "rankings"):
         bp.check(jax.random.key(0), models.plackett_luce, fitted(models.plackett_luce, ranked))
+
+
+# ---- operating characteristics, a few (all: benchmarks/operating_characteristics.py) ------------------------
+
+
+@pytest.mark.slow
+def test_size_is_nominal():
+    """60 homogeneous data sets: no check rejects more often than chance allows, nor does the family."""
+    from scipy.stats import binom
+
+    model, sets = models.bradley_terry, 60
+    rng, blank = np.random.default_rng(8), answers(np.full(len(WHO), 0.5))
+    p, fails = [], 0
+    for index in range(sets):
+        first = sigma(gap(rng.normal(size=ITEMS)))
+        outcome = jnp.asarray((rng.random(len(WHO)) > first).astype(int))
+        fit = fitted(model, blank.replace(outcome=outcome), draws=100, proposals=400)
+        found = bp.check(jax.random.key(index), model, fit, replicates=99)
+        p.append(found.table["p_value"].to_numpy(float))
+        fails += found.verdict == "fails"
+    rejected, made = (np.array(p) <= 0.05).sum(0), np.isfinite(p).sum(0)
+    checks = int((made > 0).sum())
+    assert (rejected <= binom.isf(0.001 / checks, np.maximum(made, 1), 0.05)).all()
+    assert fails <= binom.isf(0.001, sets, 0.05)
+
+
+@pytest.mark.slow
+def test_two_annotators_of_the_toy_are_not_one():
+    """The paper's toy is rejected at 2,000 answers, by the field and not by the calibration curve.
+
+    The gap to two viewpoints is that of the population, .1127 nats an answer, within 2 standard errors; one
+    annotator with the same marginal density is not rejected.
+    """
+    from bayespref import toys
+
+    model = functools.partial(models.density_gp_1d, basis=48)
+    two = toys.answers(jax.random.key(1), [toys.narrow, toys.wide], answers=2000)
+    fit = fitted(model, two)
+    found = bp.check(jax.random.key(2), model, fit)
+    assert found.verdict == "fails" and found.culprit == "field"
+    assert found.try_next[0][0] == "two_viewpoints_1d"
+
+    replicated = bp.posterior_predictive(jax.random.key(3), model, fit, draws=200)
+    draws = replicated["posterior_predictive"]["outcome"].values[0]
+    observed, mean = replicated["observed_data"]["outcome"].values, draws.mean(0)
+    bins = np.digitize(mean, [0.2, 0.4, 0.6, 0.8])
+
+    def curve(outcome):
+        return sum((outcome[bins == b].sum() - mean[bins == b].sum()) ** 2 for b in range(5))
+
+    assert np.mean([curve(one) >= curve(observed) for one in draws]) > 0.05
+
+    cure = functools.partial(models.two_viewpoints_1d, basis=48)
+    pairs = {"one": (model, fit), "two": (cure, fitted(cure, two))}
+    with warnings.catch_warnings(action="ignore", category=bp.FitWarning):
+        judged = {
+            name: bp.loo(jax.random.key(4), m, f, refit=False, progress=False)
+            for name, (m, f) in pairs.items()
+        }
+    table = bp.compare(judged)
+    gain, error = -table["elpd_diff"].iloc[1] / 2000, table["dse"].iloc[1] / 2000
+    assert table.index[0] == "two" and abs(gain - 0.1127) < 2 * error
+
+    one = toys.answers(jax.random.key(5), [toys.preference], answers=2000)
+    assert bp.check(jax.random.key(6), model, fitted(model, one)).verdict == "not testable"
