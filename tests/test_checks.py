@@ -331,7 +331,7 @@ def test_refuses_rankings():
         bp.check(jax.random.key(0), models.plackett_luce, fitted(models.plackett_luce, ranked))
 
 
-# ---- operating characteristics, a few (all: benchmarks/operating_characteristics.py) ------------------------
+# ---- operating characteristics, a few (all: benchmarks/operating_characteristics.py) ----------------------
 
 
 @pytest.mark.slow
