@@ -80,7 +80,7 @@ CELLS = [
     wrong("personal", ("personal_tastes", "shared_tastes"), "crowd_tastes"),
     wrong("rationality", "rationality", "rationality_by_annotator"),
     wrong("adversaries", "rationality", "crowd_bt"),
-    wrong("careless", "rationality", "careless_crowd", "rationality_by_annotator"),
+    wrong("careless", ("lapse", "rationality"), "careless_crowd", "rationality_by_annotator"),
     wrong("lapses", ("lapse", "link"), "careless_crowd", "hurried_readers"),
     wrong("lapses_weak", ("lapse", "link"), "careless_crowd", "hurried_readers"),
     wrong("heavy_link", ("lapse", "link")),

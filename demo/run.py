@@ -1,4 +1,4 @@
-"""The main job on real data: declare three annotator populations, fit, judge, compare, report.
+"""The main job on real data: declare three annotator populations, fit, judge, check, compare, report.
 
 2,929 choices by 235 Dutch travellers between two train tickets, described by price, travel time, number of
 changes and comfort (Ben-Akiva, Bolduc and Bradley, 1993; the data set `Train` of the R package Ecdat).
@@ -7,6 +7,7 @@ changes and comfort (Ben-Akiva, Bolduc and Bradley, 1993; the data set `Train` o
 import functools
 import os
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -61,6 +62,7 @@ def main() -> None:
     """Run everything and say where the report is."""
     start = time.perf_counter()
     fit_key, loo_key, report_key = jax.random.split(jax.random.key(SEED), 3)
+    check_key = jax.random.fold_in(report_key, 0)
     answers = tickets()
     print(f"Choices between two train tickets\n\n{answers.summary()}\n", flush=True)
 
@@ -72,8 +74,12 @@ def main() -> None:
         flush=True,
     )
 
+    check = bp.check(check_key, *fits["conditional_logit"])
+    print(f"{textwrap.fill(check.paragraph, 100)}\n", flush=True)
+
     title = "Which travellers do 2,929 train-ticket choices come from?"
-    bp.report(report_key, fits, REPORT, judged=judged, title=title)
+    checks = {"conditional_logit": check}
+    bp.report(report_key, fits, REPORT, judged=judged, checks=checks, title=title)
     print(f"Report: {REPORT} ({time.perf_counter() - start:.0f} s in all)")
 
 

@@ -365,7 +365,7 @@ def test_two_annotators_of_the_toy_are_not_one():
     from bayespref import toys
 
     model = functools.partial(models.density_gp_1d, basis=48)
-    two = toys.answers(jax.random.key(1), [toys.narrow, toys.wide], answers=2000)
+    two = toys.answers(jax.random.key(0), [toys.narrow, toys.wide], answers=2000)
     fit = fitted(model, two)
     found = bp.check(jax.random.key(2), model, fit)
     assert found.verdict == "fails" and found.culprit == "field"

@@ -24,7 +24,7 @@ def test_the_example_runs_as_printed_and_is_short(capsys, tmp_path, monkeypatch)
     assert "Judged by annotator" in printed
 
 
-@pytest.mark.parametrize("command", ["summarise", "fit", "compare", "rank", "report", "models"])
+@pytest.mark.parametrize("command", ["summarise", "fit", "compare", "rank", "check", "report", "models"])
 def test_the_commands_named_exist(command):
     from bayespref.cli import app
 
