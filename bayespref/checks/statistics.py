@@ -165,17 +165,21 @@ def _scalars(clean: Array, point: Point, plan: Plan, rows, counts: Array):
 
 
 def guess_rate(point: Point, counts: Array) -> Array:
-    """Share of guesses that makes the answers likeliest, the rest of the fit as it is: EM from one in ten.
+    """Share of guesses that makes the answers likeliest, the rest of the fit as it is: a root, by bisection.
 
     The score's own one-step estimate says nothing where a few answers are nearly impossible.
     """
 
-    def step(rate: Array, _) -> tuple[Array, None]:
-        guessed = rate * point.guess
-        share = guessed / jnp.maximum(guessed + (1 - rate) * point.probs, 1e-30)
-        return (counts * share).sum() / counts.sum(), None
+    def slope(rate: Array) -> Array:
+        mixed = jnp.maximum((1 - rate) * point.probs + rate * point.guess, 1e-30)
+        return (counts * (point.guess - point.probs) / mixed).sum()
 
-    return jax.lax.scan(step, jnp.asarray(0.1), None, length=100)[0]
+    def halve(_, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        middle = (ends[0] + ends[1]) / 2
+        more = slope(middle) > 0  # the log-likelihood is concave in the rate
+        return jnp.where(more, middle, ends[0]), jnp.where(more, ends[1], middle)
+
+    return jax.lax.fori_loop(0, 20, halve, (jnp.asarray(0.0), jnp.asarray(1.0)))[0]
 
 
 def _groups(point: Point, design: Design, plan: Plan, fixed: Fixed, counts: Array, slope: Array, own: Array):
