@@ -83,40 +83,49 @@ def _own_parts(plan: Plan, q: int, parameters: int) -> bool:
 
 def fixed_at(task: Task, plan: Plan, z, h, counts, found: Information) -> tuple[Fixed, tuple[str, ...]]:
     """What all replicates share, and the checks of what the model already has."""
-    point, together, effects, parts = _nudges(*task, plan, z, h, counts)
+    point, *nudges = _nudges(*task, plan, z, h, counts)
     expected = np.asarray(counts.sum(-1))[:, None] * np.asarray(point.probs, np.float64)
-    inverse = found.projector()
-    s = len(plan.scalars)
-    together, parts = np.asarray(together, np.float64), np.asarray(parts, np.float64)
-    coefficients = found.crossed @ inverse
-    whole = np.einsum("qno,no->q", np.square(together), expected)
-    left = whole - np.einsum("qd,qd->q", coefficients, found.crossed)
-    held = [plan.scalars[i] for i in np.flatnonzero(~(left[:s] > IN_MODEL * whole[:s]))]
-    at, group_inverse = s, {}
-    sizes = {"field": 0 if task.design.field is None else len(task.design.field)}
-    for name in plan.groups:
-        part = slice(at, at := at + sizes.get(name, len(parts)))
-        weighted = together[part] * expected
-        full = np.einsum("qno,rno->qr", weighted, together[part], optimize=True)
-        beside = full - coefficients[part] @ found.crossed[part].T
-        if np.trace(beside) < IN_MODEL * np.trace(full):
-            held.append(name)
-        group_inverse[name] = _inverse(beside, np.diag(full))
-    mine = found.annotators @ inverse
-    weight = _by_annotator(task.rows, plan, np.square(np.asarray(effects)) * expected)
-    beside = weight - np.einsum("pad,pad->pa", mine, found.annotators)[: len(weight)]
-    held += [plan.effects[i] for i in np.flatnonzero(beside.sum(1) < IN_MODEL * weight.sum(1))]
-    tastes = mine[len(plan.effects) :]
-    if len(tastes):
-        own = _by_annotator(task.rows, plan, np.square(parts) * expected)
-        beside = own - np.einsum("pad,pad->pa", tastes, found.annotators[len(plan.effects) :])
-        if beside.sum() < IN_MODEL * own.sum():
-            held += ["shared_tastes", "personal_tastes"]
+    together, effects, parts = (np.asarray(one, np.float64) for one in nudges)
+    inverse, s = found.projector(task.problem.shrunk), len(plan.scalars)
+    coefficients, mine = found.crossed @ inverse, found.annotators @ inverse
+    groups = {}
+    for name, at in _slices(task, plan, len(parts)).items():
+        full = np.einsum("qno,rno->qr", together[at] * expected, together[at], optimize=True)
+        groups[name] = _inverse(full - coefficients[at] @ found.crossed[at].T, np.diag(full))
+    weight = _by_annotator(task.rows, plan, np.square(effects) * expected)
     about = np.einsum("qno,rno->qr", parts * expected, parts, optimize=True)
     own_parts = _own(task.rows, plan, parts, expected)
-    arrays = (coefficients[:s], coefficients[s:], group_inverse, mine[: len(weight)], weight, tastes)
+    arrays = (coefficients[:s], coefficients[s:], groups, mine[: len(weight)], weight, mine[len(weight) :])
     fixed = Fixed(*jax.tree.map(_single, (*arrays, about, _root(about), own_parts)))
-    return fixed, tuple(held)
+    return fixed, _held(task, plan, found, expected, (together, effects, parts))
+
+
+def _slices(task: Task, plan: Plan, parts: int) -> dict[str, slice]:
+    """Where the nudges of each group are, after those of scalars."""
+    at, found = len(plan.scalars), {}
+    for name in plan.groups:
+        size = len(task.design.field) if name == "field" and task.design.field is not None else parts
+        found[name] = slice(at, at := at + size)
+    return found
+
+
+def _held(task: Task, plan: Plan, found: Information, expected: np.ndarray, nudges) -> tuple[str, ...]:
+    """Checks along nudges that the model's own parameters make, all but a little."""
+    together, effects, parts = nudges
+    inverse = found.projector()
+    whole = np.einsum("qno,no->q", np.square(together), expected)
+    left = whole - np.einsum("qd,de,qe->q", found.crossed, inverse, found.crossed, optimize=True)
+    held = [plan.scalars[i] for i in np.flatnonzero(~(left > IN_MODEL * whole)[: len(plan.scalars)])]
+    for name, at in _slices(task, plan, len(parts)).items():
+        held += [name] if left[at].sum() < IN_MODEL * whole[at].sum() else []
+    explained = np.einsum("pad,pad->p", found.annotators @ inverse, found.annotators)
+    p = len(plan.effects)
+    whole = _by_annotator(task.rows, plan, np.square(effects) * expected).sum(1)
+    held += [plan.effects[i] for i in np.flatnonzero(whole - explained[:p] < IN_MODEL * whole)]
+    if len(explained) > p:
+        whole = _by_annotator(task.rows, plan, np.square(parts) * expected).sum()
+        held += ["shared_tastes", "personal_tastes"] if whole - explained[p:].sum() < IN_MODEL * whole else []
+    return tuple(held)
 
 
 def _single(value) -> Array:

@@ -23,7 +23,7 @@ from numpyro.infer.util import constrain_fn, potential_energy
 
 from bayespref.checks.nudges import Point, given_answers, log_likelihood, point
 from bayespref.comparisons import Comparisons
-from bayespref.inference.program import Model, Values, run
+from bayespref.inference.program import Model, Values, run, sites_of
 
 STEPS, CLOSE = 60, 1e-4
 """Steps to a mode at most, and the nats from it that are near enough (.014 standard deviations)."""
@@ -32,11 +32,15 @@ LITTLE = 1e-5
 
 
 class Problem(NamedTuple):
-    """A model, and how unconstrained vectors z (d,), refitted, and h (e,), held, make its sites."""
+    """A model, and how unconstrained vectors z (d,), refitted, and h (e,), held, make its sites.
+
+    `shrunk` (d,) marks effects of single annotators: few answers each, and a population around them.
+    """
 
     model: Model
     unravel_free: Callable
     unravel_held: Callable
+    shrunk: tuple[bool, ...]
 
     def sites(self, z: Array, h: Array) -> Values:
         """Every sampled site, unconstrained."""
@@ -55,6 +59,11 @@ class Problem(NamedTuple):
     def log_likelihood(self, rows: Comparisons, z: Array, h: Array, counts: Array) -> Array:
         """Log-probability of answers counted by outcome, (n, o)."""
         return log_likelihood(self.answers(rows, z, h), counts)
+
+    def slope(self, rows: Comparisons, z: Array, h: Array, of_answers: Array) -> Array:
+        """(d + e,) slope of the log-likelihood, `of_answers`, and of annotators' effects' log prior."""
+        of_prior = jax.grad(lambda z: -self.prior(rows, z, h))(z)
+        return of_answers + jnp.concatenate([jnp.where(np.array(self.shrunk), of_prior, 0.0), 0.0 * h])
 
     def log_probs(self, rows: Comparisons, z: Array, h: Array, counts: Array) -> Array:
         """(n, o) log-probability of every outcome; classes as the counted answers say who is who."""
@@ -135,9 +144,11 @@ def is_held(support: constraints.Constraint) -> bool:
 
 
 @functools.lru_cache(maxsize=64)
-def problem_of(model: Model, unravel_free: Callable, unravel_held: Callable) -> Problem:
+def problem_of(
+    model: Model, unravel_free: Callable, unravel_held: Callable, shrunk: tuple[bool, ...]
+) -> Problem:
     """One object for each model and shape, so that compilations are found again."""
-    return Problem(model, unravel_free, unravel_held)
+    return Problem(model, unravel_free, unravel_held, shrunk)
 
 
 def split(model: Model, rows: Comparisons, sites: dict[str, Array]) -> tuple[Problem, Array, Array]:
@@ -154,8 +165,11 @@ def split(model: Model, rows: Comparisons, sites: dict[str, Array]) -> tuple[Pro
     unravels = [ravel_pytree(one)[1] for one in first]
     vectors = [jax.vmap(lambda one: ravel_pytree(one)[0])(part) if part else None for part in parts]
     size = len(next(iter(sites.values())))
+    known = sites_of(model, rows)
+    marks = {name: np.full(v.shape, known[name].annotator_axis is not None) for name, v in first[0].items()}
+    shrunk = tuple(bool(mark) for name in sorted(marks) for mark in marks[name].reshape(-1))
     z, h = (jnp.zeros((size, 0)) if vector is None else vector for vector in vectors)
-    return problem_of(model, *unravels), z, h
+    return problem_of(model, *unravels, shrunk), z, h
 
 
 class Information(NamedTuple):
@@ -179,10 +193,16 @@ class Information(NamedTuple):
         values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
         return vectors / np.sqrt(np.maximum(np.abs(values), 1e-3))
 
-    def projector(self) -> np.ndarray:
-        """(d + e, d + e) pseudo-inverse of the information, without the prior: shrinkage must not leak in."""
-        unit = np.sqrt(np.maximum(np.diag(self.theta), 1e-12))
-        values, vectors = scipy.linalg.eigh(self.theta / np.outer(unit, unit))
+    def projector(self, shrunk: tuple[bool, ...] = ()) -> np.ndarray:
+        """(d + e, d + e) pseudo-inverse of the information, without the prior: shrinkage must not leak in.
+
+        With `shrunk`, effects of annotators keep their prior, as in the marginal likelihood: the answers of
+        one annotator alone say too little of them.
+        """
+        theta, at = self.theta.copy(), np.flatnonzero(shrunk)
+        theta[np.ix_(at, at)] += self.prior[np.ix_(at, at)]
+        unit = np.sqrt(np.maximum(np.diag(theta), 1e-12))
+        values, vectors = scipy.linalg.eigh(theta / np.outer(unit, unit))
         kept = values > LITTLE
         scaled = vectors[:, kept] / unit[:, None]
         return (scaled / values[kept]) @ scaled.T

@@ -135,7 +135,7 @@ def statistics(
         return jnp.where(jnp.isfinite(found), found, 0.0)
 
     _, push = jax.linearize(log_probs, theta)
-    slope = jax.linear_transpose(push, theta)(counts)[0]
+    slope = problem.slope(rows, z, h, jax.linear_transpose(push, theta)(counts)[0])
     point = problem.point(rows, z, h, counts)
     clean = scalar_nudges(point, design, plan) - jax.vmap(push)(fixed.scalars)
     out = _scalars(clean, point, plan, rows, counts)
