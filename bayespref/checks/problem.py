@@ -143,6 +143,11 @@ def is_held(support: constraints.Constraint) -> bool:
     return not isinstance(support, type(constraints.real) | type(constraints.zero_sum(1)))
 
 
+def _no_sites(vector: Array) -> Values:
+    """JAX makes a new function of nothing each time, and would compile anew for each."""
+    return {}
+
+
 @functools.lru_cache(maxsize=64)
 def problem_of(
     model: Model, unravel_free: Callable, unravel_held: Callable, shrunk: tuple[bool, ...]
@@ -162,7 +167,7 @@ def split(model: Model, rows: Comparisons, sites: dict[str, Array]) -> tuple[Pro
     jax.eval_shape(record)
     parts = [{name: value for name, value in sites.items() if found[name] == held} for held in (False, True)]
     first = [{name: value[0] for name, value in part.items()} for part in parts]
-    unravels = [ravel_pytree(one)[1] for one in first]
+    unravels = [ravel_pytree(one)[1] if one else _no_sites for one in first]
     vectors = [jax.vmap(lambda one: ravel_pytree(one)[0])(part) if part else None for part in parts]
     size = len(next(iter(sites.values())))
     known = sites_of(model, rows)
