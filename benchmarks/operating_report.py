@@ -15,7 +15,17 @@ def write(rows: pd.DataFrame, cells: list, path: Path) -> None:
     """Write the report as Markdown, and its picture beside it as PNG."""
     sound = rates(rows, [cell for cell in cells if cell.right])
     broken = rates(rows, [cell for cell in cells if not cell.right])
-    text = HEAD + _size(rows, cells, sound) + _power(rows, cells, broken)
+    missing = [
+        f"{c.world} / {c.model}"
+        for c in cells
+        if f"{c.world} / {c.model}" not in {*sound.index, *broken.index}
+    ]
+    text = (
+        HEAD
+        + (MISSING.format(cells=", ".join(missing)) if missing else "")
+        + _size(rows, cells, sound)
+        + _power(rows, cells, broken)
+    )
     path.write_text(text)
     _picture(pd.concat([sound, broken]), path.with_suffix(".png"))
 
@@ -127,6 +137,9 @@ Made by `python benchmarks/operating_characteristics.py`; worlds in `worlds.py`,
 Large worlds have 200 annotators with 25 answers each about 12 items, worths of sd 1 unless said; small ones
 60 with 20 about 8; the toy is the paper's, 2,000 answers. Worths and effects are drawn anew in every data
 set, what is shown to whom is not. Checks have 199 replicates.
+
+"""
+MISSING = """Not run yet: {cells}.
 
 """
 SIZE = """## Size: the model assumed is right
