@@ -14,6 +14,7 @@ from matplotlib.collections import LineCollection, PathCollection, PolyCollectio
 import bayespref as bp
 from bayespref import diagnostics, plots, supports
 from bayespref.checks.battery import Battery
+from bayespref.checks.design import Plan
 from bayespref.checks.verdict import conclude
 from bayespref.plots._canvas import BLUE, VERMILION
 
@@ -187,11 +188,11 @@ def make_check(*, observed=OBSERVED):
         replicated=replicated,
         missing={"ties": "ties", "self_consistency": "annotators who saw a pair twice, or a pair like it"},
         held=("link",),
-        plan=None,
+        plan=Plan(CHECKED, (), (), (), (), 0, 0, 0, 0, "items"),
         moves={},
         against=np.zeros(0),
     )
-    return conclude(found, "bradley_terry", 0.05, lambda *_: True)
+    return conclude(found, ("bradley_terry", {}), 0.05, lambda *_: True)
 
 
 def make_pair_residuals(items=5, *, unknown=False):
