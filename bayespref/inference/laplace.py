@@ -59,7 +59,8 @@ def laplace(
         draws: draws after resampling.
         proposals: draws before.
         outer_points: where a reward has scales to integrate over (`rewards.gp`), the number of their values
-            that proposals come from, a power of two; see `inference/nested.py`.
+            that proposals come from, a power of two; see `inference/nested.py`. On 200 answers, where none
+            were, sds of log p(x) came 4 to 15 % below those of nuts with 8, 2 to 5 % with 64.
 
     Returns:
         A fit with one chain, exchangeable draws; attributes `khat` and `importance_ess`, group `mode`.
