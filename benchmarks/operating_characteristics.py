@@ -71,6 +71,7 @@ CELLS = [
     right("ties_small", "davidson"),
     right("camps_small", "latent_class_bradley_terry"),
     right("rationality_small", "rationality_by_annotator", method="nuts"),
+    right("tastes_small", "mixed_logit", method="nuts"),
     right("careless_small", "careless_crowd", method="nuts"),
     right("toy_density", "density_gp_1d", **TOY),
     right("toy_annotators", "two_viewpoints_1d", basis=32),

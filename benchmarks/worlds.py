@@ -169,6 +169,11 @@ def length_by_annotator(rng, d):
     )
 
 
+def tastes(rng, d, mean=0.8, sd=0.6):
+    """Length is all that counts, for some more than for others."""
+    return sigma((mean + sd * rng.normal(size=d.annotators))[d.who] * (d.length[:, 0] - d.length[:, 1]))
+
+
 def drift(rng, d):
     """Worths move with time."""
     return sigma(common(rng, d) + d.time * common(rng, d, 0.3))
@@ -240,6 +245,7 @@ WORLDS = {
     "ties_small": World(SMALL, davidson, "ties by Davidson"),
     "camps_small": World(SMALL, independent_camps, "two camps, 35 to 65"),
     "rationality_small": World(SMALL, rationality, "sd of log rationality .5"),
+    "tastes_small": World(SMALL, tastes, "length .8 a sd, sd .6 over annotators"),
     "careless_small": World(SMALL, careless, "logit lapse ~ Normal(-1.5, 1)"),
     "toy_density": World(functools.partial(toy, 2000), toy_density, "the paper's density mixture"),
     "toy_annotators": World(
