@@ -67,12 +67,20 @@ class Consequences:
                 f"{float(self.compromise.sel(item=item)):.2f}: it is the favourite of {mean:.0%} of "
                 f"annotators ({self.prob:.0%} interval {lower:.0%} to {upper:.0%})."
             )
-        if self.worst_off.sizes["annotator"] > 1:
-            best = self.winner["item"].values[self.winner.sel(rule="max-min").values.argmax()]
-            lines.append(f"Worst off with {best}: {_listed(self.worst_off.sel(item=best), 'annotator')}.")
+        best = self.winner["item"].values[self.winner.sel(rule="max-min").values.argmax()]
+        if float((1 - self.worst_off.sel(item=best)).sum()) > 0.5:  # else they are all level
+            lines.append(f"Worst off with {best}: {self._worst_off(best)}.")
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def _worst_off(self, item: str) -> str:
+        """Who they are; how many, where they are level, as annotators of one class are."""
+        lowest = self.worst_off.sel(item=item)
+        level = float(lowest.sum())
+        if level < 1.5:
+            return _listed(lowest, "annotator")
+        return f"{level:.0f} of {lowest.size:,} annotators on average, level with each other"
 
 
 def _listed(probability: xr.DataArray, dim: str) -> str:

@@ -3,6 +3,7 @@
 import functools
 import re
 import warnings
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from bayespref.checks import battery, design, family
 from bayespref.checks.assumptions import ASSUMPTIONS, assumption
 from bayespref.checks.cures import spelled
 from bayespref.checks.nudges import Point, nudged
+from bayespref.checks.paragraph import Finding, remedies
 from bayespref.checks.statistics import guess_rate
 
 ITEMS, PEOPLE, EACH = 6, 40, 12
@@ -127,6 +129,22 @@ def test_every_assumption_speaks():
         assert one.effect(0.3) and one.effect(-0.3) and "{" not in one.holds + one.fails
         for spec in one.cures:
             assert spec[0] in models.__all__ and spelled(spec).startswith(spec[0])
+
+
+def test_the_gallery_is_not_said_to_cure_what_it_cannot():
+    """Three cases: a model of it that takes the data, one that does not, none."""
+
+    def says(model, cures, names=()):
+        found = SimpleNamespace(names=names)
+        return " ".join(remedies(Finding(found, model, "fails", "rationality", [], 0, cures, None), culprit))
+
+    culprit = "rationality"
+    assert says("bradley_terry", (("rationality_by_annotator", {}),)) == "Try next: rationality_by_annotator."
+    said = says("davidson", (("rao_kupper", {}),), ("ties",))
+    assert "rationality_by_annotator) do not take these data: declare one; for a first look, leave" in said
+    assert said.endswith("Try next for the rest: rao_kupper.")
+    culprit = "drift"
+    assert says("bradley_terry", ()) == "The gallery has no model of it: declare one."
 
 
 # ---- statistics against hand formulas --------------------------------------------------------------------

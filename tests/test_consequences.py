@@ -80,6 +80,7 @@ def test_the_compromise_wins_and_is_nobodys_favourite(sizes, copeland):
     np.testing.assert_array_equal(found.worst_off.sel(item="A"), np.repeat([0.0, 1.0], sizes))
     assert "B wins by Borda as a compromise with probability 1.00: it is the favourite of 0%" in str(found)
     assert "each of the 10 annotators who answered alike (4 posterior draws)" in str(found)
+    assert "Worst off" not in str(found)  # with B all are level
 
 
 def test_winners_are_counted_draw_by_draw():
@@ -91,6 +92,7 @@ def test_winners_are_counted_draw_by_draw():
     assert found.p_differ == 0.0
     np.testing.assert_allclose(found.favourite["mean"], [0.75, 0.0, 0.25], atol=1e-6)
     np.testing.assert_allclose(found.compromise, [0.0, 0.5, 0.0])
+    assert "Worst off with A: 8 of 10 annotators on average, level with each other." in str(found)
 
 
 def test_a_few_who_care_a_lot():

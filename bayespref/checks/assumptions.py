@@ -35,6 +35,12 @@ def _signed(text: str) -> Callable[[float], str]:
     return lambda size: text.format(size)
 
 
+def _guessed(size: float) -> str:
+    if size < 0.005:
+        return "too few to count: a handful of answers that the model takes for all but impossible"
+    return f"about {size:.0%} of answers would be guesses"
+
+
 def _first(size: float) -> str:
     return f"what is shown first gains {size:+.2f} in log-odds: {_share(size)} where equals should have 50 %"
 
@@ -79,7 +85,7 @@ ASSUMPTIONS: dict[str, Assumption] = {
     "lapse": Assumption(
         "nobody guesses",
         "some answers look like guesses (or differences are felt on another scale)",
-        lambda size: f"about {max(size, 0):.0%} of answers would be guesses",
+        _guessed,
         "worths are pulled together, and a few upsets weigh too much",
         (("careless_crowd", {}), ("hurried_readers", {}), ("rationality_by_annotator", {})),
     ),

@@ -70,8 +70,23 @@ def _failure(finding: Finding) -> list[str]:
             f"Also out of line: {', '.join(rest)}; that may be a shadow of the first, so cure the first and "
             "check again."
         )
+    return [*said, *remedies(finding, culprit)]
+
+
+def remedies(finding: Finding, culprit: str) -> list[str]:
+    """Models to try; and where the gallery's models of the culprit do not take the data, that."""
+    own, said = {name for name, _ in assumption(culprit).cures}, []
+    others = sorted(own - {finding.model.partition("(")[0]})
+    if others and not any(name in own for name, _ in finding.cures):
+        ties = "; for a first look, leave ties out" if "ties" in finding.battery.names else ""
+        said.append(
+            f"The gallery's models of it ({', '.join(others)}) do not take these data: declare one{ties}."
+        )
     listed = ", ".join(spelled(cure) for cure in finding.cures[:LISTED])
-    said.append(f"Try next: {listed}." if listed else "The gallery has no model of it: declare one.")
+    if listed:
+        said.append(f"Try next{' for the rest' if said else ''}: {listed}.")
+    elif not said:
+        said.append("The gallery has no model of it: declare one.")
     return said
 
 

@@ -94,7 +94,7 @@ class Check:
         """What a row tells; of what passes no more than the estimated size, which chance explains."""
         if not row["testable"]:
             held = row["needs"].startswith("nothing")
-            return "not tested: in the model already" if held else "not testable"
+            return "not tested: the model or its worths take it up" if held else "not testable"
         if row["adjusted_p"] <= self.alpha:
             return f"fails: {row['effect']}"
         if not np.isfinite(row["adjusted_p"]) and row["p_value"] <= self.alpha:
@@ -218,7 +218,7 @@ def _table(found: Battery, out: np.ndarray, p: np.ndarray, adjusted: np.ndarray)
         ("statistic", "lower", "upper", "surprise", "p_value", "adjusted_p", "size"), np.nan
     )
     for name in found.held:
-        needs = "nothing: the model lets it vary, or the worths do already"
+        needs = "nothing: the model or its worths take it up"
         rows[name] = blank | {
             "assumption": assumption(name).holds,
             "effect": "",
