@@ -78,11 +78,12 @@ def report(
     ranked = next((name for name in order if _rankable(fits[name][1])), None)
     ranking = None if ranked is None else ranks.ranking(fits[ranked][1], prob=PROB)
     data = data_of(next(iter(fits.values()))[1])
+    checked = _checked(check_key, fits, checks)
     parts = [
-        _answer(fits, order[0], table, ranked, ranking),
+        _answer(fits, order[0], table, ranked, ranking, checked.get(order[0])),
         _data(data.summary()),
         *(_fit(fit_key, name, *fits[name]) for name in fits),
-        *_checks(check_key, fits, checks),
+        *_checks(checked),
     ]
     if table is not None and judged is not None:
         parts.append(_comparison(table, judged))
@@ -116,7 +117,9 @@ def _rankable(fit: xr.DataTree) -> bool:
 # ---- sections --------------------------------------------------------------------------------------------
 
 
-def _answer(fits: Fits, best: str, table: pd.DataFrame | None, ranked: str | None, ranking) -> str:
+def _answer(
+    fits: Fits, best: str, table: pd.DataFrame | None, ranked: str | None, ranking, checked: Check | str | None
+) -> str:
     model, fit = fits[best]
     lead = trust(fit) if table is None else elpd.conclusion(table)
     said = story(model)
@@ -134,7 +137,19 @@ def _answer(fits: Fits, best: str, table: pd.DataFrame | None, ranked: str | Non
         )
     elif table is not None:
         parts.append("<p>Every fit passed its checks of convergence.</p>")
+    if isinstance(checked, Check):
+        parts.append(f"<p class='{_kind(checked)}'>{html.text(_assumed(best, checked))}</p>")
     return html.section("The answer", *parts)
+
+
+def _assumed(name: str, checked: Check) -> str:
+    """Whether what a fit assumes about annotators holds, in a sentence."""
+    if checked.verdict == "fails":
+        wrong = "; ".join(checked.words()[check] for check in checked.failing())
+        return f"What {name} assumes about annotators does not hold: {wrong}. See below what that does."
+    if checked.verdict == "passes":
+        return f"What {name} assumes about annotators passed every check that these data allow."
+    return f"Whether annotators are what {name} assumes, these data cannot tell: see below what is missing."
 
 
 def _top(name: str, ranking: pd.DataFrame) -> str:
@@ -212,25 +227,38 @@ def _effects(fit: xr.DataTree, effect: str, *, vector: bool):
     return plots.annotators(fit, name=effect, standardise=vector and f"{effect}_sd" in fit["posterior"])
 
 
-def _checks(key: Array, fits: Fits, checks: Mapping[str, Check] | None) -> list[str]:
+def _checked(key: Array, fits: Fits, checks: Mapping[str, Check] | None) -> dict[str, Check | str]:
+    """Name -> what was found, or why nothing was, of the fits whose annotators are judged."""
+    if checks is not None:
+        return {name: checks[name] for name in fits if name in checks}
+    found: dict[str, Check | str] = {}
+    for name, (model, fit) in fits.items():
+        try:
+            found[name] = check(key, model, fit)
+        except ValueError as error:
+            found[name] = str(error)
+    return found
+
+
+def _checks(checked: Mapping[str, Check | str]) -> list[str]:
     """What is wrong with each fit's annotators: a section, or none where nothing is asked for."""
     parts = []
-    for name, (model, fit) in fits.items():
-        if checks is not None and name not in checks:
+    for name, found in checked.items():
+        parts.append(f"<h3>{html.text(name)}</h3>" if len(checked) > 1 else "")
+        if isinstance(found, str):
+            parts.append(f"<p class='small'>Not checked: {html.text(found)}</p>")
             continue
-        parts.append(f"<h3>{html.text(name)}</h3>" if len(fits) > 1 else "")
-        try:
-            found = check(key, model, fit) if checks is None else checks[name]
-        except ValueError as error:
-            parts.append(f"<p class='small'>Not checked: {html.text(error)}</p>")
-            continue
-        kind = "warn" if found.verdict == "fails" else "good" if found.verdict == "passes" else "small"
         parts += [
-            f"<p class='{kind}'>{html.text(found.paragraph)}</p>",
+            f"<p class='{_kind(found)}'>{html.text(found.paragraph)}</p>",
             html.figure(lambda found=found: plots.checks(found), f"Assumptions of {name} about annotators."),
             html.table(found.rows().to_dict("records"), check_note(found)),
         ]
     return [html.section("Do the annotators do what the model says?", *parts)] if parts else []
+
+
+def _kind(found: Check) -> str:
+    """The colour of a verdict."""
+    return {"fails": "warn", "passes": "good"}.get(found.verdict, "small")
 
 
 def _comparison(table: pd.DataFrame, judged: Mapping[str, elpd.Elpd]) -> str:

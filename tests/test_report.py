@@ -97,6 +97,18 @@ def test_opens_with_the_conclusion(page, judged):
     assert page.index("<h1>Trees &amp; shrubs</h1>") < page.index("class='lead'")
 
 
+def test_opens_with_what_the_winner_assumes(fits, judged, checks, tmp_path):
+    """A winner that fails its checks is no answer."""
+    won = bp.compare(judged).index[0]
+    for found, says in (
+        (checks["wide"], f"What {won} assumes about annotators passed every check that these data allow."),
+        (checks["nar<row"], f"assumes about annotators does not hold: {checks['wide'].words()['rationality']}."),
+    ):
+        path = tmp_path / "report.html"
+        bp.report(KEY, {won: fits[won]}, path, checks={won: found})
+        assert says in text_of(path.read_text(encoding="utf-8")).partition("The data")[0]
+
+
 def test_every_fit_with_its_story_and_verdict(page, fits):
     text = text_of(page)
     for name, (_, fit) in fits.items():
