@@ -118,7 +118,12 @@ def _rankable(fit: xr.DataTree) -> bool:
 
 
 def _answer(
-    fits: Fits, best: str, table: pd.DataFrame | None, ranked: str | None, ranking, checked: Check | str | None
+    fits: Fits,
+    best: str,
+    table: pd.DataFrame | None,
+    ranked: str | None,
+    ranking: pd.DataFrame | None,
+    checked: Check | str | None,
 ) -> str:
     model, fit = fits[best]
     lead = trust(fit) if table is None else elpd.conclusion(table)

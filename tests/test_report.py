@@ -100,9 +100,10 @@ def test_opens_with_the_conclusion(page, judged):
 def test_opens_with_what_the_winner_assumes(fits, judged, checks, tmp_path):
     """A winner that fails its checks is no answer."""
     won = bp.compare(judged).index[0]
+    reliable = checks["wide"].words()["rationality"]
     for found, says in (
         (checks["wide"], f"What {won} assumes about annotators passed every check that these data allow."),
-        (checks["nar<row"], f"assumes about annotators does not hold: {checks['wide'].words()['rationality']}."),
+        (checks["nar<row"], f"assumes about annotators does not hold: {reliable}."),
     ):
         path = tmp_path / "report.html"
         bp.report(KEY, {won: fits[won]}, path, checks={won: found})
