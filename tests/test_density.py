@@ -258,6 +258,26 @@ def test_the_hessian_by_rows_is_the_hessian(model):
         np.testing.assert_allclose(mine, theirs, atol=300 * EPS * np.abs(theirs).max())
 
 
+def test_nothing_descends_where_a_slope_is_not_finite(monkeypatch):
+    """Far from the data a potential may be finite and its slope not: such places are as good as infinite."""
+    data, model = toys.answers(jax.random.key(2), smooth, answers=50), models.density_gp_1d
+    sites = sites_of(model, data)
+    start = starts(np.random.default_rng(0), model, data)
+    problem = nested._Problem(model, data, start, {name for name, site in sites.items() if site.outer})
+    theta, z = np.asarray(problem.theta, float), np.asarray(problem.z, float)
+    sound, steps = problem._slopes, []
+
+    def broken(theta, at):
+        value, (outer, inner) = sound(theta, at)
+        steps.append(np.abs(at - z).max())
+        return value, (outer, np.where(steps[-1] > 0.1, np.nan, inner))
+
+    monkeypatch.setattr(problem, "_slopes", broken)
+    assert problem.slopes(theta, z + 1)[0] == np.inf and np.isfinite(problem.slopes(theta, z)[0])
+    inner = problem.attempt(theta)  # the mode is farther than that, so none is found, and nothing raises
+    assert inner is None and max(steps) > 0.1
+
+
 def test_data_of_one_shape_share_what_was_compiled():
     first, second = (toys.answers(jax.random.key(seed), smooth, answers=40) for seed in (0, 1))
     calls = []

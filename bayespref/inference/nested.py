@@ -93,11 +93,12 @@ class _Problem:
         self.evaluations = 0
 
     def slopes(self, theta: np.ndarray, z: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        """Potential and gradients in double precision; infinite where not finite."""
+        """Potential and gradients in double precision; an infinite potential where any is not finite."""
         self.evaluations += 1
         value, (outer, inner) = self._slopes(theta, z)
-        value = float(value) if np.isfinite(value) else np.inf
-        return value, np.asarray(outer, np.float64), np.asarray(inner, np.float64)
+        outer, inner = np.asarray(outer, np.float64), np.asarray(inner, np.float64)
+        finite = np.isfinite(value) and np.isfinite(outer).all() and np.isfinite(inner).all()
+        return float(value) if finite else np.inf, outer, inner
 
     def factor(self, theta: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Cholesky factor of the Hessian in z, directions of little or negative curvature repaired."""
@@ -137,8 +138,10 @@ class _Problem:
         """Descend in coordinates that a Hessian whitens, take the Hessian there, until it moves little."""
         for _ in range(ROUNDS):
             z = self._descend(theta, z, factor)
-            factor = self.factor(theta, z)
             value, _, slope = self.slopes(theta, z)
+            if not np.isfinite(value):
+                return None
+            factor = self.factor(theta, z)
             step = scipy.linalg.cho_solve((factor, True), slope)
             squared = float(slope @ step)
             if 0.5 * squared < max(LITTLE, 2 * _epsilon() * abs(value)):
