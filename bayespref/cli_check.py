@@ -89,6 +89,9 @@ def try_next(
     seed: int = 0,
     rounds: int = 3,
     width: int = 3,
+    replicates: int = 199,
+    alpha: float = 0.05,
+    time: str | None = None,
     chains: int = 4,
     warmup: int = 500,
     draws: int = 500,
@@ -103,6 +106,9 @@ def try_next(
         seed: Seed of all that is random.
         rounds: Rounds of checking and fitting at most.
         width: Models fitted in a round at most.
+        replicates: Tables of answers that a fit would expect, to compare with.
+        alpha: Probability of saying "fails" about a model that is right.
+        time: Column of the time of answers; "time" where that is there.
         chains: Independent chains of models fitted by nuts.
         warmup: Warm-up draws of such a chain.
         draws: Draws of such a chain.
@@ -113,15 +119,18 @@ def try_next(
         check_folder(output)
     import jax
 
+    from bayespref import check as judge
     from bayespref import load, save
     from bayespref import try_next as search
+    from bayespref.inference.trust import trust
 
     loaded = load(fit)
     found = model_of(loaded, model or [])
     settings = {"chains": chains, "warmup": warmup, "draws": draws}
     tell(f"checking {loaded.attrs['model']} and fitting what that suggests, seed {seed}; this takes minutes")
-    key = jax.random.key(seed)
-    result = search(key, found, loaded, rounds=rounds, width=width, settings=settings)
+    check_key, key = jax.random.split(jax.random.key(seed))
+    checked = judge(check_key, found, loaded, replicates=replicates, alpha=alpha, time=time)
+    result = search(key, found, loaded, checked=checked, rounds=rounds, width=width, settings=settings)
     best = result.fits[result.best]
     if output is not None:
         best.attrs.setdefault(MODEL_SPEC, best.attrs["model"])
@@ -130,14 +139,15 @@ def try_next(
     if as_json:
         table = result.table.reset_index(names="fit").to_dict("records")
         said = {"best": result.best, "conclusion": result.conclusion, "steps": list(result.steps)}
-        write_json({"fit": str(fit), **said, "table": table, "verdict": result.checks[result.best].verdict})
+        said |= {"table": table, "verdict": result.checks[result.best].verdict}
+        write_json({"fit": str(fit), **said, **trust_record(best)})
         return
     out = console()
     for step in result.steps:
         out.print(f"{step}\n")
     if len(result.table) > 1:
         out.print(comparison_table(result.table))
-    out.print(f"\n{result.conclusion}")
+    out.print(f"\n{result.conclusion}\n\n{trust(best)}")
     if output is not None:
         out.print(f"\n{output} written.")
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 import pandas as pd
 import xarray as xr
 from jax import Array
@@ -24,10 +25,12 @@ from bayespref.inference.laplace import laplace
 from bayespref.inference.nuts import nuts
 from bayespref.inference.program import Model, sites_of, unwrap
 from bayespref.inference.recommended import recommended
-from bayespref.inference.trust import FitWarning
+from bayespref.inference.trust import FitWarning, verdict
 
 CLEAR = 4.0, 2.0
 """Nats, and standard errors, by which a gain counts (Sivula et al., 2025)."""
+PEOPLE = 10
+"""Annotators from which the standard error of a difference over them means something."""
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
@@ -73,9 +76,10 @@ def try_next(
     """Fit the models that a check suggests, keep the one that predicts new annotators best, check it, go on.
 
     A round fits up to `width` models of the gallery that let what fails vary, and ranks them with the model
-    at hand by leave-one-annotator-out elpd (by single answers where annotators are not known). It moves to
-    the best if that gains more than 4 nats and 2 standard errors of the difference, and stops when nothing
-    does, when the check passes, or when the gallery has nothing left.
+    at hand by leave-one-annotator-out elpd (by single answers where fewer than 10 annotators are known). It
+    moves to the best of those that gain more than 4 nats and 2 standard errors of the difference, and stops
+    when none does, when the check passes, or when the gallery has nothing left. Checks of what it moves to
+    are made as the first was: the same alpha, replicates and time.
 
     Args:
         key: a `jax.random.key`.
@@ -99,7 +103,7 @@ def try_next(
     if rounds < 1 or width < 1:
         raise refuse("a search has one round and one model or more", f"rounds={rounds}, width={width}")
     data = data_of(fit)
-    by = "annotator" if data.annotator is not None else "comparison"
+    by = _unit(data)
     keys = iter(jax.random.split(key, 2 + rounds * (2 * width + 1)))
     name = spelled((str(fit.attrs["model"]), unwrap(model)[1]))
     models, fits = {name: model}, {name: fit}
@@ -117,10 +121,21 @@ def try_next(
         if ahead is None:
             break
         best = ahead
-        checks[best] = check(next(keys), models[best], fits[best])
+        checks[best] = check(
+            *(next(keys), models[best], fits[best]),
+            replicates=checks[name].replicates,
+            alpha=checks[name].alpha,
+            time=checks[name].time,
+        )
     table = compare(results) if len(results) > 1 else _alone(name, results[name])
-    said = _conclusion(name, best, checks, results)
+    said = _conclusion(name, best, checks, results, [one for one, made in fits.items() if verdict(made)])
     return Search(best, tuple(steps), table, models, fits, results, checks, said)
+
+
+def _unit(data: Comparisons) -> str:
+    """What is left out at a time."""
+    people = 0 if data.annotator is None else len(np.unique(np.asarray(data.annotator)))
+    return "annotator" if people >= PEOPLE else "comparison"
 
 
 def _fitted(key: Array, spec, data: Comparisons, settings: Mapping[str, Any]) -> tuple[Model, xr.DataTree]:
@@ -154,12 +169,13 @@ def _clear(gain: tuple[float, float]) -> bool:
 def _step(here: str, found: Check, tried: list[str], results: dict[str, Elpd]) -> tuple[str, str | None]:
     """A round in words, and the model that it moves to."""
     gains = {name: _gain(results[name], results[here]) for name in tried}
-    best = max(gains, key=lambda name: gains[name][0])
+    ahead = [name for name, gain in gains.items() if _clear(gain)]
     listed = ", ".join(f"{name} {gain:+.1f} (SE {se:.1f})" for name, (gain, se) in gains.items())
     why = "fails" if found.verdict == "fails" else found.verdict
     text = f"{here} {why}; elpd gained over it, in nats: {listed}."
-    if not _clear(gains[best]):
+    if not ahead:
         return f"{text} None gains clearly: stay.", None
+    best = max(ahead, key=lambda name: gains[name][0])
     return f"{text} On to {best}.", best
 
 
@@ -168,19 +184,26 @@ def _alone(name: str, result: Elpd) -> pd.DataFrame:
     return pd.DataFrame([row | {"p": result.p, "weight": 1.0, "unit": result.unit}], index=[name])
 
 
-def _conclusion(first: str, best: str, checks: dict[str, Check], results: dict[str, Elpd]) -> str:
+def _conclusion(
+    first: str, best: str, checks: dict[str, Check], results: dict[str, Elpd], doubtful: list[str]
+) -> str:
+    """Where to go on, how sure that is, what is left, and fits that are not to be trusted."""
     found = checks[best]
+    doubt = f" Read with care: {', '.join(doubtful)} did not pass convergence checks." if doubtful else ""
     left = {
         "passes": "and nothing that these data can test speaks against it",
         "not testable": "and nothing speaks against it, but whether annotators differ cannot be tested here",
         "fails": f"but it fails still ({(found.culprit or '').replace('_', ' ')}): declare what is missing",
     }[found.verdict]
     if best == first:
+        if found.verdict != "fails":
+            return f"Stay with {best}: there is nothing to cure, {left}.{doubt}"
         if len(results) == 1:
-            return f"Stay with {best}: the gallery has nothing to try, {left}."
-        return f"Stay with {best}: nothing tried predicts clearly better, {left}."
+            return f"Stay with {best}: the gallery has nothing to try, {left}.{doubt}"
+        return f"Stay with {best}: nothing tried predicts clearly better, {left}.{doubt}"
     gain, se = _gain(results[best], results[first])
     unit = "new annotators" if results[best].unit == "annotator" else "new answers"
     return (
         f"Go on with {best}: it predicts {unit} better than {first} by {gain:.0f} nats (SE {se:.0f}), {left}."
+        f"{doubt}"
     )

@@ -65,6 +65,7 @@ TOY = {"basis": 48}
 CELLS = [
     right("homogeneous", "bradley_terry"),
     right("sparse", "bradley_terry"),
+    right("few", "bradley_terry"),
     right("position_small", "bradley_terry_position"),
     right("length_small", "bradley_terry_covariates"),
     right("probit_small", "thurstone"),
@@ -86,6 +87,7 @@ CELLS = [
     wrong("lapses_weak", ("lapse", "link"), "careless_crowd", "hurried_readers"),
     wrong("heavy_link", ("lapse", "link")),
     wrong("position", "position", "bradley_terry_position"),
+    wrong("position_few", "position", "bradley_terry_position"),
     wrong("position_by_annotator", "position_by_annotator", "bradley_terry_position"),
     wrong("length", "covariate:length", "bradley_terry_covariates"),
     wrong("length_by_annotator", "covariate_by_annotator:length", "mixed_logit"),

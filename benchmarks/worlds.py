@@ -78,6 +78,7 @@ def toy(answers: int) -> np.ndarray:
 
 LARGE = functools.partial(crowd, 200, 25, 12)
 SMALL = functools.partial(crowd, 60, 20, 8)
+FEW = functools.partial(crowd, 6, 100, 8)
 
 
 def gap(design: Design, worths: np.ndarray) -> np.ndarray:
@@ -243,6 +244,8 @@ WORLDS = {
     "length_small": World(SMALL, length, "length .2 a sd"),
     "probit_small": World(SMALL, probit, "normal noise"),
     "ties_small": World(SMALL, davidson, "ties by Davidson"),
+    "few": World(FEW, homogeneous, "one set of worths, 6 annotators"),
+    "position_few": World(FEW, functools.partial(position, size=0.5), "first shown +.5, 6 annotators"),
     "camps_small": World(SMALL, independent_camps, "two camps, 35 to 65"),
     "rationality_small": World(SMALL, rationality, "sd of log rationality .5"),
     "tastes_small": World(SMALL, tastes, "length .8 a sd, spread .6 over annotators"),

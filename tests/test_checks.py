@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 import bayespref as bp
-from bayespref import choices, models, populations
-from bayespref.checks import battery, design, family
+from bayespref import choices, models, plots, populations
+from bayespref.checks import battery, design, family, judging
 from bayespref.checks.assumptions import ASSUMPTIONS, assumption
-from bayespref.checks.cures import spelled
+from bayespref.checks.cures import cures_of, spelled
 from bayespref.checks.nudges import Point, nudged
-from bayespref.checks.paragraph import Finding, remedies
-from bayespref.checks.statistics import guess_rate
+from bayespref.checks.paragraph import Finding, effect, remedies
+from bayespref.checks.statistics import clustered, guess_rate
 
 ITEMS, PEOPLE, EACH = 6, 40, 12
 
@@ -147,6 +147,38 @@ def test_the_gallery_is_not_said_to_cure_what_it_cannot():
     assert says("bradley_terry", ()) == "The gallery has no model of it: declare one."
 
 
+def test_a_model_is_cured_by_an_option_of_its_own():
+    def cures(check, name, **options):
+        return cures_of([check], (name, options), "items", lambda *_: True)[:1]
+
+    position = (("bradley_terry_position", {"scale": 2.0, "spread": 0.5}),)
+    assert cures("position_by_annotator", "bradley_terry_position", scale=2.0) == position
+    assert cures("position_by_annotator", *position[0][:1], **position[0][1]) == ()
+    assert cures("self_consistency", "crowd_tastes", dimensions=3) == (("crowd_tastes", {"dimensions": 4}),)
+
+
+def test_worths_of_each_item_are_not_tried_on_few_answers():
+    """Items never shown do not count, and a model that has worths itself may be cured by another."""
+    few = bp.Comparisons.from_points(np.random.default_rng(0).uniform(-9, 9, (90, 2)), np.zeros(90, int))
+    assert not judging.takes(models.density_gp_1d, few)("bradley_terry_position", {})
+    assert judging.takes(models.bradley_terry, few)("bradley_terry_position", {})
+    some = bp.Comparisons.from_arrays(np.tile([[0, 1]], (30, 1)), np.zeros(30, int), items=200)
+    assert not judging.takes(models.bradley_terry, some)("rationality_by_annotator", {})  # no ids
+
+
+def test_sizes_are_in_the_unit_of_the_scores():
+    """A probit's advantage of .5 is no log-odds; of three equals one in three is chosen."""
+    found = SimpleNamespace(logit=True, k=2, unit="in log-odds", plan=SimpleNamespace(kind="items"))
+    assert effect("position", 0.5, found).endswith(
+        "gains +0.50 in log-odds: 62% where equals should have 50%"
+    )
+    found.k = 3
+    assert effect("position", 0.5, found).endswith(": 45% where equals should have 33%")
+    found.logit, found.unit = False, "in the model's scores"
+    assert effect("position", 0.5, found).endswith("gains +0.50 in the model's scores")
+    assert effect("cycles", 0.5, found) == "scores of pairs miss by about 0.50"
+
+
 # ---- statistics against hand formulas --------------------------------------------------------------------
 
 
@@ -185,6 +217,21 @@ def test_scores_are_raos(plain):
         if name != "lapse":
             effect = found.effect[found.names.index(name)]
             np.testing.assert_allclose(effect, score / (w * clean**2).sum(), rtol=2e-3, atol=2e-4)
+
+
+def test_an_effect_shared_by_a_few_annotators_is_not_held_against_itself():
+    """Sums squared bound z by the root of their number: 6 who push the same way would give 2.4 at most."""
+    rng = np.random.default_rng(0)
+    for people in (40, 6, 3):
+        who, scores, known = np.arange(400) % people, rng.normal(size=400), rng.uniform(0.1, 1, 400)
+        sums, each = np.bincount(who, scores), np.bincount(who, known)
+        about_mean = people / (people - 1) * ((sums - each * scores.sum() / known.sum()) ** 2).sum()
+        expected = (sums**2).sum() if people == 40 else about_mean if people == 6 else known.sum()
+        found = clustered(jnp.array(scores), jnp.array(known), jnp.array(who), people + 2)
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
+    pushed = np.full(60, 0.5) + 0.3 * rng.normal(size=60)
+    found = clustered(jnp.array(pushed), jnp.full(60, 0.25), jnp.arange(60) % 6, 6)
+    assert pushed.sum() / np.sqrt(float(found)) > 2 * np.sqrt(6)
 
 
 def test_guesses_are_counted_by_likelihood():
@@ -320,6 +367,20 @@ def test_silence_without_ids_and_speech_with_two_answers_each():
     assert "needs annotator ids, with two answers or more by the same annotator" in silent.paragraph
     told = judged(models.bradley_terry, kinds(600, 2, ids=True))
     assert told.verdict == "fails" and told.culprit == "shared_tastes"
+
+
+def test_nothing_is_testable_with_one_pair():
+    """Two items by unknown people: one worth says all there is, and that is said."""
+    one = bp.Comparisons.from_arrays(
+        np.tile([[0, 1]], (60, 1)), np.arange(60) % 3 // 2, items=2, presentation="lost", merge=False
+    )
+    found = judged(models.bradley_terry, one, replicates=59)
+    assert found.verdict == "not testable" and not found.tested() and found.culprit is None
+    assert "Nothing that bradley_terry assumes of the annotators can be tested" in found.paragraph
+    assert "not testable" in str(found)
+    plots.checks(found)
+    with refuses("panels show the checks that were made"):
+        plots.check_panels(found)
 
 
 def test_what_the_model_lets_vary_is_not_held_against_it():

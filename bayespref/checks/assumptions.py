@@ -41,14 +41,6 @@ def _guessed(size: float) -> str:
     return f"about {size:.0%} of answers would be guesses"
 
 
-def _first(size: float) -> str:
-    return f"what is shown first gains {size:+.2f} in log-odds: {_share(size)} where equals should have 50 %"
-
-
-def _share(log_odds: float) -> str:
-    return f"{100 / (1 + math.exp(-log_odds)):.0f} %"
-
-
 def _tires(size: float) -> str:
     less = "less" if size < 0 else "more"
     return f"a standard deviation of time later, differences count {abs(math.expm1(size)):.0%} {less}"
@@ -69,7 +61,7 @@ ASSUMPTIONS: dict[str, Assumption] = {
     "position": Assumption(
         "what is shown first has no advantage",
         "what is shown first has an advantage or a disadvantage",
-        _first,
+        _signed("what is shown first gains {:+.2f} in log-odds"),
         "things that were shown first more often are ranked too high or too low",
         (("bradley_terry_position", {}),),
         two_sided=True,

@@ -17,6 +17,8 @@ from bayespref.checks.orthogonal import Task, fixed_at, halves, information_at, 
 from bayespref.checks.replicates import drawn_counts, draws_of, likeliest, probabilities
 from bayespref.checks.statistics import Fixed, statistics
 from bayespref.choices import Choice
+from bayespref.choices.base import Around
+from bayespref.choices.links import LaplaceNoise, Probit
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.fit import data_of
 from bayespref.inference.program import Model, map_draws, run
@@ -38,6 +40,7 @@ class Battery(NamedTuple):
         replicated: (r, c) statistics of answers that the fit expects.
         missing: check -> what data lack for it. held: checks of what the model already lets vary.
         moves: check -> how far allowing for it moves the worth of any item, in log-odds.
+        k, logit: how many things are shown; whether scores are log-odds.
         against: (a,) how much each annotator agrees with the fit, in standard deviations of guessing; (0,)
             where annotators are not known.
     """
@@ -51,12 +54,19 @@ class Battery(NamedTuple):
     plan: Plan
     moves: dict[str, float]
     against: np.ndarray
+    k: int = 2
+    logit: bool = True
+
+    @property
+    def unit(self) -> str:
+        """What sizes are in."""
+        return "in log-odds" if self.logit else "in the model's scores"
 
 
 def battery(key: Array, model: Model, fit: xr.DataTree, *, replicates: int, time: str | None) -> Battery:
     """Every statistic of the observed answers, and of answers replicated from the fit and fitted again."""
     data = data_of(fit)
-    _check(model, fit, data)
+    logit = _check(model, fit, data)
     rows, row = rows_of(data)
     total = np.bincount(row, minlength=len(rows)) if len(row) == data.answers else None
     total = np.bincount(row, np.asarray(data.count), len(rows)) if total is None else total
@@ -77,10 +87,12 @@ def battery(key: Array, model: Model, fit: xr.DataTree, *, replicates: int, time
     found, left = _judge(task, plan, fixed, factor, *every)
     result = _result(found, left, plan, held)
     moves = _moves(task, plan, fixed, here, middle, {n: found[n][1][0] for n in plan.scalars})
-    return result._replace(moves=moves, against=_against(task, plan, here, middle, counts))
+    against = _against(task, plan, here, middle, counts)
+    return result._replace(moves=moves, against=against, k=data.k, logit=logit)
 
 
-def _check(model: Model, fit: xr.DataTree, data: Comparisons) -> None:
+def _check(model: Model, fit: xr.DataTree, data: Comparisons) -> bool:
+    """Refuse what cannot be judged; whether scores are log-odds."""
     refuse_loss(fit, "checks of an annotator population")
     if data.response == "ranking":
         raise refuse(
@@ -92,6 +104,9 @@ def _check(model: Model, fit: xr.DataTree, data: Comparisons) -> None:
     jax.eval_shape(lambda: found.append(run(model, data, {})["outcome"]["fn"]))
     if not isinstance(inner := found[0].choice, Choice):
         raise refuse("checks need a distribution from bayespref.choices", f"a {type(inner).__name__}")
+    while isinstance(inner, Around):
+        inner = inner.inner
+    return not isinstance(inner, Probit | LaplaceNoise)
 
 
 @functools.partial(jax.jit, static_argnames=("plan", "problem"))
@@ -141,7 +156,10 @@ def _by_newton(task: Task, plan: Plan, z: Array, h: Array, counts: Array) -> tup
 def _result(found, left: np.ndarray, plan: Plan, held: tuple[str, ...]) -> Battery:
     """The battery from statistics (r + 1,) of observed answers and of replicated ones."""
     names = tuple(name for name in plan.names if name not in held)
-    values, effects = (np.stack([np.asarray(found[n][i], np.float64) for n in names], 1) for i in (0, 1))
+    values, effects = (
+        np.array([np.asarray(found[name][i], np.float64) for name in names]).reshape(len(names), len(left)).T
+        for i in (0, 1)
+    )
     fitted = (left < NEAR) & np.isfinite(values).all(1)
     if not fitted[0] or fitted.mean() < 1 - LOST:
         raise refuse(

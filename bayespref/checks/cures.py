@@ -15,7 +15,7 @@ TASTES = ("shared_tastes", "personal_tastes")
 def cures_of(
     wrong: list[str], model: Spec, kind: str, allowed: Callable[[str, dict], bool]
 ) -> tuple[Spec, ...]:
-    """Models that let what fails vary, the likeliest failure's first, without the model itself.
+    """Models that let what fails vary, the likeliest failure's first; the model itself with an option more.
 
     Args:
         wrong: checks that fail, the likeliest culprit first.
@@ -29,14 +29,27 @@ def cures_of(
     """
     found: list[Spec] = []
     if any(name in TASTES for name in wrong) and model[0] in MORE:
-        option, default = MORE[model[0]]
-        found.append((model[0], model[1] | {option: model[1].get(option, default) + 1}))
+        found.append(_more(model))
     for name in wrong:
         cures = assumption(name).cures
         if kind == "features":
             cures = sorted(cures, key=lambda cure: cure not in OF_FEATURES)
-        found += [cure for cure in cures if cure[0] != model[0] and cure not in found and allowed(*cure)]
+        for cure in cures:
+            spec = _beyond(model, cure) if cure[0] == model[0] else cure
+            if spec not in (*found, model) and allowed(*spec):
+                found.append(spec)
     return tuple(found)
+
+
+def _more(model: Spec) -> Spec:
+    """The same with a class or a dimension more."""
+    option, default = MORE[model[0]]
+    return model[0], model[1] | {option: model[1].get(option, default) + 1}
+
+
+def _beyond(model: Spec, cure: Spec) -> Spec:
+    """The model itself, as it would cure: with more classes or dimensions, or the options of the cure."""
+    return _more(model) if model[0] in MORE else (model[0], model[1] | cure[1])
 
 
 def spelled(spec: Spec) -> str:

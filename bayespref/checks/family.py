@@ -37,5 +37,7 @@ def family_wise(out: np.ndarray) -> np.ndarray:
     Args:
         out: (r + 1, c) surprises, the observed first. Source: Westfall and Young (1993).
     """
+    if not out.shape[1]:
+        return np.ones(0)
     largest = out.max(1)
     return (largest[:, None] >= out[0][None]).mean(0)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+from collections.abc import Callable
 
+import numpy as np
 import xarray as xr
 from jax import Array
 
 from bayespref.checks.battery import battery
 from bayespref.checks.verdict import Check, conclude
-from bayespref.comparisons import refuse
+from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.fit import check_same_model, data_of
 from bayespref.inference.program import Model, response_of, sites_of, unwrap
 
@@ -65,22 +68,37 @@ def check(
     if time is not None and time not in data.row_columns:
         raise refuse(f"time is a row column, one of {sorted(data.row_columns)}", repr(time))
     found = battery(key, model, fit, replicates=replicates, time=time)
-    kind = response_of(model, data)
-    sparse = data.answers < ANSWERS_PER_ITEM * data.items.size
+    spec = (str(fit.attrs["model"]), unwrap(model)[1])
+    said = conclude(found, spec, alpha, takes(model, data))
+    return dataclasses.replace(said, replicates=replicates, time=time)
+
+
+def takes(model: Model, data: Comparisons) -> Callable[[str, dict], bool]:
+    """A function of a gallery model's name and options: whether it can be tried instead of the model.
+
+    A worth for each item is not tried on items answered about a few times each, unless the model has it too.
+    """
+    kind, has_table = response_of(model, data), _has_table(model, data)
+    sparse = data.answers < ANSWERS_PER_ITEM * len(set(np.unique(data.shown)) - {-1})
 
     @functools.cache
-    def takes(name: str, options: tuple) -> bool:
+    def of(name: str, options: tuple) -> bool:
         from bayespref import models
 
         if name in FOR_FEATURES and not data.feature_names:
             return False
         candidate = functools.partial(getattr(models, name), **dict(options))
         try:
-            sites = sites_of(candidate, data)
-            table = any(site.latent and site.shape[-1:] == (data.items.size,) for site in sites.values())
-            return response_of(candidate, data) == kind and not (table and sparse)
+            if response_of(candidate, data) != kind:
+                return False
+            return has_table or not (sparse and _has_table(candidate, data))
         except ValueError:
             return False
 
-    spec = (str(fit.attrs["model"]), unwrap(model)[1])
-    return conclude(found, spec, alpha, lambda name, options: takes(name, tuple(sorted(options.items()))))
+    return lambda name, options: of(name, tuple(sorted(options.items())))
+
+
+def _has_table(model: Model, data: Comparisons) -> bool:
+    """Whether items have worths of their own."""
+    sites = sites_of(model, data).values()
+    return any(site.latent and site.shape[-1:] == (data.items.size,) for site in sites)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -33,9 +34,15 @@ class Finding(NamedTuple):
     table: pd.DataFrame
 
 
-def effect(name: str, size: float, kind: str) -> str:
-    """The size of a failure in words, in the unit of what annotators judge."""
-    return assumption(name).effect(size).replace(PARTS["items"], PARTS[kind])
+def effect(name: str, size: float, found: Battery) -> str:
+    """The size of a failure in words, in the unit of what annotators judge and of the model's scores."""
+    text = assumption(name).effect(size).replace(PARTS["items"], PARTS[found.plan.kind])
+    if not found.logit:
+        return text.replace("in log-odds", found.unit).replace("log-odds", "scores")
+    if name == "position":
+        share = 1 / (1 + (found.k - 1) * math.exp(-size))
+        return f"{text}: {share:.0%} where equals should have {1 / found.k:.0%}"
+    return text
 
 
 def paragraph(finding: Finding) -> str:
@@ -46,6 +53,8 @@ def paragraph(finding: Finding) -> str:
 
 def _nothing(finding: Finding) -> list[str]:
     adjusted = finding.table["adjusted_p"].to_numpy(float)
+    if not np.isfinite(adjusted).any():
+        return [f"Nothing that {finding.model} assumes of the annotators can be tested with these data."]
     return [
         f"Nothing that these data can test speaks against {finding.model} (smallest adjusted p "
         f"{np.nanmin(adjusted):.2f} of {int(np.isfinite(adjusted).sum())} checks)."
@@ -58,13 +67,13 @@ def _failure(finding: Finding) -> list[str]:
     size = finding.reversed if culprit == "reversal" else rows[culprit]["size"]
     adjusted = _p(rows[main]["adjusted_p"], len(found.replicated))
     said = [
-        f"{finding.model} fails: {assumption(culprit).fails} ({effect(culprit, size, found.plan.kind)}; "
+        f"{finding.model} fails: {assumption(culprit).fails} ({effect(culprit, size, found)}; "
         f"{rows[main]['surprise']:.1f} standard deviations from what the model expects, adjusted p "
         f"{adjusted}).",
         f"What that does: {assumption(culprit).consequence}.",
     ]
     if shift := found.moves.get(main):
-        said.append(f"Allowing for it moves worths by up to {shift:.2f} in log-odds.")
+        said.append(f"Allowing for it moves worths by up to {shift:.2f} {found.unit}.")
     if rest := [_plain(name) for name in finding.wrong if name not in (main, culprit)]:
         said.append(
             f"Also out of line: {', '.join(rest)}; that may be a shadow of the first, so cure the first and "

@@ -19,6 +19,8 @@ from bayespref.comparisons import Comparisons
 
 CLUSTERED = ("position", "covariate")
 """Checks whose nudge may differ by annotator without being wrong on average: variance by annotator."""
+MANY, SOME = 30, 5
+"""Annotators whose sums of scores tell a variance about nothing; about their mean."""
 
 
 class Fixed(NamedTuple):
@@ -158,10 +160,26 @@ def _scalars(clean: Array, point: Point, plan: Plan, rows, counts: Array):
         information = (expected * jnp.square(residual)).sum()
         variance = information
         if plan.annotators and name.startswith(CLUSTERED):
-            variance = jnp.square(jax.ops.segment_sum(by_row, rows.by_annotator(), plan.annotators)).sum()
+            known = (expected * jnp.square(residual)).sum(-1)
+            variance = clustered(by_row, known, rows.by_annotator(), plan.annotators)
         effect = by_row.sum() / (information + 1e-12) if name != "lapse" else guess_rate(point, counts)
         found[name] = by_row.sum() / jnp.sqrt(variance + 1e-12), effect
     return found
+
+
+def clustered(scores: Array, information: Array, who: Array, annotators: int) -> Array:
+    """Variance of the sum of scores (n,) with information (n,), over annotators who may differ.
+
+    Their sums squared; among few annotators about what the mean effect expects of each, as the plain ones
+    bound |sum| by the root of their number; among fewer still the information alone.
+    """
+    sums = jax.ops.segment_sum(scores, who, annotators)
+    known = jax.ops.segment_sum(information, who, annotators)
+    number = (known > 0).sum()
+    centred = sums - known * sums.sum() / (known.sum() + 1e-12)
+    about_mean = jnp.square(centred).sum() * number / jnp.maximum(number - 1, 1)
+    robust = jnp.where(number < MANY, about_mean, jnp.square(sums).sum())
+    return jnp.where(number < SOME, known.sum(), robust)
 
 
 def guess_rate(point: Point, counts: Array) -> Array:

@@ -17,6 +17,7 @@ from bayespref.checks.battery import Battery
 from bayespref.checks.cures import cures_of, spelled
 from bayespref.checks.family import family_wise, p_values, surprise
 from bayespref.checks.paragraph import Finding, effect, paragraph
+from bayespref.comparisons import refuse
 
 INTERVAL = 0.95
 """Probability of the predictive intervals in the table."""
@@ -41,7 +42,8 @@ class Check:
         try_next: models of the gallery, with options, that let it vary.
         paragraph: the whole in words.
         observed, replicated: statistics (c,), (r, c) in the order of the table's testable rows.
-        alpha: probability of a false alarm about anything.
+        alpha: probability of a false alarm about anything. replicates, time: as asked for.
+        unit: what sizes are in.
     """
 
     verdict: str
@@ -52,6 +54,9 @@ class Check:
     observed: np.ndarray
     replicated: np.ndarray
     alpha: float
+    replicates: int = 199
+    time: str | None = None
+    unit: str = "log-odds"
 
     def __str__(self) -> str:
         """The paragraph, then the table."""
@@ -99,7 +104,7 @@ class Check:
             return f"fails: {row['effect']}"
         if not np.isfinite(row["adjusted_p"]) and row["p_value"] <= self.alpha:
             return f"out of line, but no cause by itself: {row['effect']}"
-        size = _estimate(row["name"], row["size"])
+        size = _estimate(row["name"], row["size"], self.unit)
         return f"in line ({size})" if size else "in line"
 
     def records(self) -> list[dict]:
@@ -111,14 +116,14 @@ class Check:
         return f"<p>{html.escape(self.paragraph)}</p>{self.rows().to_html(index=False, justify='left')}"
 
 
-def _estimate(name: str, size: float) -> str:
+def _estimate(name: str, size: float, unit: str) -> str:
     """The estimated size of what passes, in its unit; "" where it has none that reads."""
     kind = name.partition(":")[0]
     if kind in ("link", "ties"):
         return ""
     if kind in ("lapse", "fatigue"):
         return f"{max(size, 0.0) if kind == 'lapse' else abs(math.expm1(size)):.0%}"
-    return f"{round(size, 2) + 0.0:.2f} log-odds"
+    return f"{round(size, 2) + 0.0:.2f} {unit}"
 
 
 def _lines(text: str, width: int) -> list[str]:
@@ -155,23 +160,35 @@ def conclude(found: Battery, model: Spec, alpha: float, allowed: Callable[[str, 
         model: name and options of the model.
         alpha: probability of a false alarm about anything.
         allowed: a function of a gallery model and its options: whether it takes these data.
+
+    Raises:
+        ValueError: where too few replicates could be fitted for so small an alpha.
     """
+    if alpha * (len(found.replicated) + 1) < 1:
+        raise refuse(
+            "alpha is no smaller than 1 / (1 + replicates that could be fitted)",
+            f"{alpha} and {len(found.replicated)}",
+            remedy="Use more replicates.",
+        )
     family = [name for name in found.names if ASSUMPTIONS[name.partition(":")[0]].named]
-    out = surprise(found.observed, found.replicated, np.array([two_sided(name) for name in found.names]))
+    out = surprise(
+        found.observed, found.replicated, np.array([two_sided(name) for name in found.names], bool)
+    )
     p, adjusted = p_values(out), np.full(len(found.names), np.nan)
-    inside = np.array([name in family for name in found.names])
+    inside = np.array([name in family for name in found.names], bool)
     adjusted[inside] = family_wise(out[:, inside])
     table = _table(found, out[0], p, adjusted)
     wrong = [name for name in family if table.loc[name, "adjusted_p"] <= alpha]
     wrong.sort(key=lambda name: -table.loc[name, "surprise"])
     culprit = _named(wrong[0], found) if wrong else None
-    untested = any(name in found.missing for name in CRUCIAL)
+    untested = not family or any(name in found.missing for name in CRUCIAL)
     verdict = "fails" if culprit else "not testable" if untested else "passes"
     cures = cures_of([culprit, *wrong], model, found.plan.kind, allowed) if culprit else ()
     finding = Finding(found, spelled(model), verdict, culprit, wrong, _reversed(found), cures, table)
     order = [found.names.index(name) for name in table.index if table.loc[name, "testable"]]
     statistics = found.observed[order], found.replicated[:, order]
-    return Check(verdict, table, culprit, cures, paragraph(finding), *statistics, alpha)
+    unit = "log-odds" if found.logit else "of score"
+    return Check(verdict, table, culprit, cures, paragraph(finding), *statistics, alpha, unit=unit)
 
 
 def _named(name: str, found: Battery) -> str:
@@ -207,7 +224,7 @@ def _table(found: Battery, out: np.ndarray, p: np.ndarray, adjusted: np.ndarray)
             "surprise": out[i],
             "p_value": p[i],
             "adjusted_p": adjusted[i],
-            "effect": effect(name, found.effect[i], found.plan.kind),
+            "effect": effect(name, found.effect[i], found),
             "size": found.effect[i],
             "testable": True,
             "needs": "",

@@ -70,6 +70,10 @@ def check_panels(result: Check, *, columns: int = 3) -> np.ndarray:
         >>> check_panels(bayespref.check(jax.random.key(0), bradley_terry, fit))  # doctest: +SKIP
     """
     require_check(result)
+    if not result.tested():
+        raise refuse(
+            "panels show the checks that were made", "none", remedy="Draw plots.checks: it says why."
+        )
     tested = result.tested()
     across = min(len(tested), columns)
     down = -(-len(tested) // across)

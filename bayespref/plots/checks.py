@@ -51,7 +51,7 @@ def checks(check: Check, *, ax: Axes | None = None) -> Axes:
     require_check(check)
     names, words = [str(name) for name in check.table.index], check.words()
     ax = canvas(ax, width=PANEL + CHARACTER * LABEL + 0.4, height=LINE * max(len(names), 3) + 1.1)
-    rows = np.array([names.index(name) for name in check.tested()])
+    rows = np.array([names.index(name) for name in check.tested()], int)
     dots, low, high = standardised(check)
     adjusted, failing = check.table["adjusted_p"].to_numpy(float), check.failing()
     wrong = dots[np.isin(check.tested(), failing)]
