@@ -11,7 +11,7 @@ from worlds import WORLDS
 ALPHA = 0.05
 
 
-def write(rows: pd.DataFrame, cells: list, path: Path) -> None:
+def write(rows: pd.DataFrame, cells: list, path: Path, revision: int) -> None:
     """Write the report as Markdown, and its picture beside it as PNG."""
     sound = rates(rows, [cell for cell in cells if cell.right])
     broken = rates(rows, [cell for cell in cells if not cell.right])
@@ -20,9 +20,12 @@ def write(rows: pd.DataFrame, cells: list, path: Path) -> None:
         for c in cells
         if f"{c.world} / {c.model}" not in {*sound.index, *broken.index}
     ]
+    old = rows[rows["revision"] < revision]
+    old = dict.fromkeys(f"{world} / {model}" for world, model in zip(old["world"], old["model"], strict=True))
     text = (
         HEAD
         + (MISSING.format(cells=", ".join(missing)) if missing else "")
+        + (OLD.format(cells=", ".join(old)) if old else "")
         + _size(rows, cells, sound)
         + _power(rows, cells, broken)
     )
@@ -140,6 +143,10 @@ set, what is shown to whom is not. Checks have 199 replicates.
 
 """
 MISSING = """Not run yet: {cells}.
+
+"""
+OLD = """Measured before the nudges of position, covariates, lapse, link and fatigue were made orthogonal to
+each replicate's own parameters, to be run again: {cells}.
 
 """
 SIZE = """## Size: the model assumed is right

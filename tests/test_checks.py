@@ -482,3 +482,38 @@ def test_two_annotators_of_the_toy_are_not_one():
 
     one = toys.answers(jax.random.key(5), [toys.preference], answers=2000)
     assert bp.check(jax.random.key(6), model, fitted(model, one)).verdict == "not testable"
+
+
+# ---- what arrays are made of ------------------------------------------------------------------------------
+
+
+def test_items_told_apart_are_those_of_most_answers():
+    """Of 68 items, in one row each, those of the two pairs with the fewest answers are left out."""
+    rows = bp.Comparisons.from_arrays(np.arange(68).reshape(34, 2), items=68)
+    made, plan = design.design_of(rows, rows, 1 + np.arange(34), None)
+    assert (plan.kind, plan.matrix) == ("items", 64)
+    kept = np.arange(34) >= 2
+    np.testing.assert_array_equal(np.asarray(made.parts).sum((1, 2)), 2 * kept)
+    np.testing.assert_array_equal((np.asarray(made.pair_items) < 64).all(1), kept)
+
+
+def test_bins_hold_as_much_of_all_that_was_shown():
+    """The third of three things counts, and a place that is empty does not."""
+    shown = np.arange(120).reshape(3, 40).T
+    shown[0, 2] = -1
+    points = bp.Items({"features": np.arange(120.0)[:, None]}, 120)
+    rows = bp.Comparisons.from_arrays(shown, items=points)
+    made, plan = design.design_of(rows, rows, np.ones(40, int), None)
+    sizes = np.asarray(made.parts).sum((0, 1))
+    assert plan.kind == "regions" and sizes.sum() == 119 and np.ptp(sizes) == 1
+
+
+def test_guesses_are_among_what_was_shown(monkeypatch):
+    """Scores of 1 and -1 have variance 1 for a guess between two, with or without room for a third."""
+    score, first = np.tile([1.0, -1.0, 0.0], (3, 1)), np.tile([1, 0, 0], (3, 1))
+    monkeypatch.setattr(battery, "point_at", lambda *_: SimpleNamespace(score=score))
+    shown = np.array([[0, 1, -1], [2, 1, -1], [0, 1, 2]])
+    rows = SimpleNamespace(response="choice", k=3, annotator=[0, 0, 1], shown=shown)
+    task, plan = SimpleNamespace(problem=None, rows=rows), SimpleNamespace(annotators=2)
+    found = battery._against(task, plan, None, None, first)
+    np.testing.assert_allclose(found, [2 / np.sqrt(2), 1 / np.sqrt(2 / 3)])

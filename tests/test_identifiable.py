@@ -74,7 +74,7 @@ def test_two_binomials_are_told_apart_by_three_trials(times, rank):
     data = Comparisons.from_arrays([[0, 1]] * 2, annotator=[0, 1], count=[times] * 2)
     found = diagnostics.local_identifiability(KEY, model, data)
     assert (found.rank, found.parameters) == (rank, 3)
-    assert most_classes(data, cells_of(data), pooled=False) == rank - 1
+    assert most_classes(data, cells_of(data), 1, pooled=False) == rank - 1
 
 
 def test_standard_errors_are_those_of_the_inverse_information():
@@ -285,6 +285,10 @@ DESIGNS = {
     "one answer each": answers(rows=60, annotator=np.arange(60), annotators=60),
     "order lost": answers(presentation="lost"),
     "ties": answers(ties=True),
+    "one annotator": answers(annotator=np.zeros(60, int), annotators=["w"]),
+    "one who answered twice": answers(annotator=np.maximum(np.arange(60) - 40, 0), annotators=20),
+    "two items": Comparisons.from_arrays([[0, 1]] * 60),
+    "many columns": pairs_of(60, shown_columns={f"c{j}": np.eye(60, 2) for j in range(21)}),
     "covariates": pairs_of(60, shown_columns={"length": np.arange(120.0).reshape(60, 2)}),
     "times": answers(row_columns={"time": np.arange(60.0)}),
     "one time": answers(row_columns={"time": np.zeros(60)}),
@@ -314,6 +318,26 @@ def test_the_summary_says_what_checks_say(name):
     assert all(one.replace("_", " ") in str(data.summary()) for one in told)
 
 
+ALONE = "two annotators or more with two answers each"
+
+
+@pytest.mark.parametrize(
+    ("name", "check", "need"),
+    [
+        ("no ids", "rationality", "annotator ids, with two answers or more by the same annotator"),
+        ("one annotator", "rationality", ALONE),
+        ("one annotator", "self_consistency", "two annotators or more who saw a pair twice"),
+        ("one who answered twice", "shared_tastes", ALONE),
+        ("many columns", "covariate", "at most 20 columns; these have 21"),
+        ("three shown", "cycles", "answers to two things at a time"),
+        ("three shown", "self_consistency", "answers to two things at a time"),
+        ("two items", "pairs", "three items or more"),
+    ],
+)
+def test_what_is_needed_is_not_there_already(name, check, need):
+    assert diagnostics.identifiability(DESIGNS[name]).untestable[check] == need
+
+
 def test_position_is_recorded_or_lost():
     kept, lost = (diagnostics.identifiability(DESIGNS[name]) for name in ("by annotators", "order lost"))
     assert "position" in kept.testable and "order recorded" in str(kept)
@@ -339,17 +363,27 @@ def test_classes_by_counting(items, pooled, panel):
     """Known answers C1: K n - 1 <= n (n - 1) / 2; by annotator, K n - 1 <= 2^(n (n - 1) / 2) - 1."""
     data = every_pair(items, annotators=7)
     cells = cells_of(data)
-    assert most_classes(data, cells, pooled=True) == pooled
-    assert most_classes(data, cells, pooled=False) == panel
+    assert most_classes(data, cells, 1, pooled=True) == pooled
+    assert most_classes(data, cells, 1, pooled=False) == panel
     told = [what for what, _ in diagnostics.identifiability(data).uninformed if "mixture" in what]
     assert [f"{pooled + 1} classes" in what for what in told] == [True] * (pooled < 3)
 
 
+def test_classes_are_counted_of_what_was_shown_by_group():
+    """Items never shown, and what groups are worth next to each other, are no numbers to be told."""
+    few, many = (Comparisons.from_arrays(every_pair(5).shown, items=size) for size in (5, 30))
+    told = [diagnostics.identifiability(data).uninformed for data in (few, many)]
+    assert told[0] == told[1] and any("3 classes are 14 numbers" in why for _, why in told[0])
+    # Three questions with two answers each: two classes are 2 * 3 + 1 <= 2^3 - 1 numbers.
+    apart = Comparisons.from_arrays([[0, 1], [2, 3], [4, 5]] * 4, annotator=np.repeat(np.arange(4), 3))
+    assert most_classes(apart, cells_of(apart), 3, pooled=False) == 2
+
+
 def test_annotators_who_answer_alike_count_once():
     same = Comparisons.from_arrays([[0, 1], [2, 3]] * 100, annotator=np.repeat(np.arange(100), 2))
-    assert most_classes(same, cells_of(same), pooled=False) == 1  # 2^2 - 1 < 2 * 4 - 1
+    assert most_classes(same, cells_of(same), 2, pooled=False) == 1  # 2^2 - 1 < 2 * 2 + 1
     single = every_pair(4).replace(annotator=jnp.arange(6), annotators=Annotators({}, 6))
-    assert most_classes(single, cells_of(single), pooled=False) == 1  # as good as no ids
+    assert most_classes(single, cells_of(single), 1, pooled=False) == 1  # as good as no ids
 
 
 def gallery(found):

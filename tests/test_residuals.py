@@ -181,6 +181,17 @@ def test_two_who_saw_nothing_in_common_are_unknown():
     assert unknown and np.isnan(found).sum() == 3 + 2
 
 
+def test_items_with_the_most_answers_are_told_apart():
+    """Two readers chose the same of a pair 50 times each; 33 pairs are in more rows, with fewer answers."""
+    pairs, who = np.arange(66).reshape(33, 2), np.repeat([2, 3, 4], 33)
+    shown, count = [[66, 67]] * 2 + [*np.tile(pairs, (3, 1))], [50] * 2 + [1] * 99
+    data = bp.Comparisons.from_arrays(shown, [0] * 101, annotator=[0, 1, *who], count=count, items=68)
+    found = annotator_agreement(BT, fit_from_worths(BT, data, np.zeros((1, 68))))
+    # 25 and -25 in excess, each with variance 50 / 4: (2 * 25^2) / (2 * 50 / 4).
+    pair = found.sel(annotator="annotator 0", annotator_other="annotator 1")
+    assert pair == pytest.approx(50, rel=1e-5)
+
+
 def ipo_of_worths(comparisons):
     log_density = rewards.item_table(comparisons, scale=1.0)
     bp.observe(comparisons, losses.ipo(behaviours.luce(log_density)[comparisons.shown], tau=1.0))

@@ -203,5 +203,6 @@ def _against(task: Task, plan: Plan, z: Array, h: Array, counts: Array) -> np.nd
     score, chosen = np.asarray(point.score), np.asarray(counts)[:, : task.rows.k]
     who = np.asarray(task.rows.annotator)
     agree = np.bincount(who, (score * chosen).sum(1), plan.annotators)
-    variance = np.bincount(who, np.square(score).mean(1) * chosen.sum(1), plan.annotators)
+    guessed = np.square(score).sum(1) / (np.asarray(task.rows.shown) >= 0).sum(1)
+    variance = np.bincount(who, guessed * chosen.sum(1), plan.annotators)
     return agree / np.sqrt(np.maximum(variance, 1e-12))

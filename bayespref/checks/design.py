@@ -119,10 +119,8 @@ def design_of(
         scalars.insert(0, "position")
     else:
         missing["position"] = "the order in which things were shown"
-    names, columns = _covariates(rows)
+    names, columns = _covariates(rows, missing)
     scalars += [f"covariate:{name}" for name in names]
-    if not names:
-        missing["covariate"] = "columns of what was shown (its length, its style)"
     clock = _time(rows, time)
     if clock is None:
         missing |= dict.fromkeys(
@@ -163,20 +161,24 @@ def design_of(
 
 
 def _annotators(rows: Comparisons, total: np.ndarray, missing: dict[str, str]) -> int:
-    """How many annotators, or 0 where nobody who is known answered twice."""
+    """How many annotators, or 0 where fewer than two are known to have answered twice.
+
+    One alone differs from nobody, and whether they repeat themselves is whether pairs fit a ranking.
+    """
     kinds = ("rationality", "shared_tastes", "personal_tastes", "position_by_annotator")
-    need = "annotator ids, with two answers or more by the same annotator"
     if rows.annotator is None or rows.annotators is None:
+        need = "annotator ids, with two answers or more by the same annotator"
         missing |= dict.fromkeys((*kinds, "self_consistency"), need)
         return 0
     each = np.bincount(np.asarray(rows.annotator), total, len(rows.annotators))
     if (each >= 2).sum() < 2:
-        missing |= dict.fromkeys((*kinds, "self_consistency"), need)
+        missing |= dict.fromkeys(kinds, "two annotators or more with two answers each")
+        missing["self_consistency"] = "two annotators or more who saw a pair twice"
         return 0
     return len(rows.annotators)
 
 
-def _covariates(rows: Comparisons) -> tuple[list[str], Array]:
+def _covariates(rows: Comparisons, missing: dict[str, str]) -> tuple[list[str], Array]:
     """Names and (c, n, k) values of numeric columns of what was shown, in standard deviations within rows."""
     there = np.asarray(rows.shown) >= 0
     found: dict[str, np.ndarray] = {}
@@ -195,9 +197,13 @@ def _covariates(rows: Comparisons) -> tuple[list[str], Array]:
         value = np.where(there, value, 0.0)
         within = np.where(there, value - value.sum(1, keepdims=True) / there.sum(1, keepdims=True), 0.0)
         spread = np.sqrt(np.square(within).sum() / there.sum())
-        if spread > 0 and len(kept) < COVARIATES and len(found) <= COVARIATES:
+        if spread > 0 and len(found) <= COVARIATES:
             kept.append(name)
             columns.append(within / spread)
+    if len(found) > COVARIATES:
+        missing["covariate"] = f"at most {COVARIATES} columns; these have {len(found)}"
+    elif not kept:
+        missing["covariate"] = "columns of what was shown (its length, its style)"
     return kept, jnp.asarray(np.array(columns).reshape(len(kept), *there.shape), jnp.float32)
 
 
@@ -219,15 +225,26 @@ def _parts(rows: Comparisons, total: np.ndarray) -> tuple[Array, str, Array | No
         table = np.asarray(on_shown, np.float64)
         return _standard(table, there), "features", None
     if features is not None and m > DIRECTIONS and features.shape[1] in BINS:
-        where, bins = _bins(np.asarray(features, np.float64), shown, total)
+        where, bins = _bins(np.asarray(features, np.float64), _times_shown(shown, total, m))
         parts = there * (where[shown][..., None] == np.arange(bins))
         field = _field(where[shown], bins) if rows.k == 2 else None
         return jnp.asarray(parts, jnp.float32), "regions", field
     if features is not None and m > DIRECTIONS and features.shape[1] <= DIRECTIONS:
         return _standard(np.asarray(features, np.float64)[shown], there), "features", None
-    chosen = np.argsort(-np.bincount(shown[shown >= 0], minlength=m), kind="stable")[:DIRECTIONS]
-    parts = there * (shown[..., None] == np.sort(chosen))
+    parts = there * (shown[..., None] == _most_shown(_times_shown(shown, total, m)))
     return jnp.asarray(parts, jnp.float32), "items", None
+
+
+def _times_shown(shown: np.ndarray, total: np.ndarray, items: int) -> np.ndarray:
+    """(m,) how many answers showed each item: a row stands for `total` of them, however rows were merged."""
+    there = shown >= 0
+    weight = np.broadcast_to(total[:, None], shown.shape)
+    return np.bincount(shown[there], weight[there], minlength=items).astype(int)
+
+
+def _most_shown(times: np.ndarray) -> np.ndarray:
+    """The items that are told apart: those shown most often, in the order of the table."""
+    return np.sort(np.argsort(-times, kind="stable")[:DIRECTIONS])
 
 
 def _standard(table: np.ndarray, there: np.ndarray) -> Array:
@@ -236,13 +253,11 @@ def _standard(table: np.ndarray, there: np.ndarray) -> Array:
     return jnp.asarray(within / np.where(spread > 0, spread, 1.0), jnp.float32)
 
 
-def _bins(points: np.ndarray, shown: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, int]:
-    """(m,) bin of each point, by quantiles of each coordinate of what was shown."""
+def _bins(points: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, int]:
+    """(m,) bin of each point, by quantiles of each coordinate of what was shown, each so many `times`."""
     each, where = BINS[points.shape[1]], np.zeros(len(points), int)
     for column in points.T:
-        seen = np.repeat(column[shown[:, 0]], np.asarray(total, int))
-        seen = np.concatenate([seen, np.repeat(column[shown[:, 1]], np.asarray(total, int))])
-        edges = np.quantile(seen, np.arange(1, each) / each)
+        edges = np.quantile(np.repeat(column, times), np.arange(1, each) / each)
         where = where * each + np.searchsorted(edges, column)
     return where, each ** points.shape[1]
 
@@ -259,6 +274,8 @@ def _pairs(rows: Comparisons, total: np.ndarray, annotators: int, kind: str, mis
     """Pairs of items: which row shows which, and whether they come back often enough."""
     several, twice = "pairs of items that were compared several times each", "annotators who saw a pair twice"
     out: dict = {"checks": [], "pairs": 0, "cells": 0, "matrix": 0}
+    if rows.k != 2:
+        several = twice = "answers to two things at a time"
     if rows.k != 2 or kind != "items":
         missing |= {"cycles": several, "pairs": several, "self_consistency": twice}
         return out
@@ -273,12 +290,12 @@ def _pairs(rows: Comparisons, total: np.ndarray, annotators: int, kind: str, mis
     out["pairs"] = len(codes)
     if np.median(np.repeat(times, times.astype(int))) >= ENOUGH and m >= 3:
         out["checks"] += ["cycles", "pairs"]
-        chosen = np.argsort(-np.bincount(shown.reshape(-1), minlength=m), kind="stable")[:DIRECTIONS]
+        chosen = _most_shown(_times_shown(shown, total, m))
         place = np.full(m, len(chosen))
-        place[np.sort(chosen)] = np.arange(len(chosen))
+        place[chosen] = np.arange(len(chosen))
         out |= {"items": jnp.asarray(place[np.stack(np.divmod(codes, m), 1)]), "matrix": len(chosen)}
     else:
-        missing |= {"cycles": several, "pairs": several}
+        missing |= dict.fromkeys(("cycles", "pairs"), several if m >= 3 else "three items or more")
     if annotators:
         _, cell = np.unique(np.asarray(rows.annotator) * np.int64(len(codes)) + pair, return_inverse=True)
         if (np.bincount(cell, total) >= 2).sum() >= REPEATED:

@@ -95,7 +95,8 @@ def fixed_at(task: Task, plan: Plan, z, h, counts, found: Information) -> tuple[
     weight = _by_annotator(task.rows, plan, np.square(effects) * expected)
     about = np.einsum("qno,rno->qr", parts * expected, parts, optimize=True)
     own_parts = _own(task.rows, plan, parts, expected)
-    arrays = (coefficients[:s], coefficients[s:], groups, mine[: len(weight)], weight, mine[len(weight) :])
+    start = (coefficients[:s], inverse, found.ridge(task.problem.shrunk))
+    arrays = (*start, coefficients[s:], groups, mine[: len(weight)], weight, mine[len(weight) :])
     fixed = Fixed(*jax.tree.map(_single, (*arrays, about, _root(about), own_parts)))
     return fixed, _held(task, plan, found, expected, (together, effects, parts))
 

@@ -204,13 +204,21 @@ class Information(NamedTuple):
         With `shrunk`, effects of annotators keep their prior, as in the marginal likelihood: the answers of
         one annotator alone say too little of them.
         """
-        theta, at = self.theta.copy(), np.flatnonzero(shrunk)
-        theta[np.ix_(at, at)] += self.prior[np.ix_(at, at)]
+        theta = self.theta + (self.ridge(shrunk) if any(shrunk) else 0.0)
         unit = np.sqrt(np.maximum(np.diag(theta), 1e-12))
         values, vectors = scipy.linalg.eigh(theta / np.outer(unit, unit))
         kept = values > LITTLE
         scaled = vectors[:, kept] / unit[:, None]
         return (scaled / values[kept]) @ scaled.T
+
+
+    def ridge(self, shrunk: tuple[bool, ...]) -> np.ndarray:
+        """(d + e, d + e) the prior of annotators' effects, zero elsewhere; (0, 0) where there are none."""
+        if not any(shrunk):
+            return np.zeros((0, 0))
+        matrix, at = np.zeros_like(self.theta), np.flatnonzero(shrunk)
+        matrix[np.ix_(at, at)] = self.prior[np.ix_(at, at)]
+        return matrix
 
 
 @functools.partial(jax.jit, static_argnames=("problem", "annotators"))

@@ -49,7 +49,7 @@ def uninformed(
         yield "bradley_terry_position: position", "the order of presentation is not recorded"
     yield from _by_annotator(found)
     if by_items and data.response == "choice":
-        yield from _classes(data, cells)
+        yield from _classes(data, cells, groups)
     if saturated and data.k == 2:
         yield "intransitive: cycles", "the pairs form no circuit, so worths fit any answers"
         yield "a lapse rate, or the link (thurstone), in any pooled model", "for the same reason"
@@ -83,27 +83,29 @@ def _first(cells: Cells) -> np.ndarray:
     return np.flatnonzero(np.diff(cells.pair, prepend=-1))
 
 
-def most_classes(data: Comparisons, cells: Cells, *, pooled: bool) -> int:
-    """The most classes of worths by item whose number, K n - 1, answers' probabilities are enough for.
+def most_classes(data: Comparisons, cells: Cells, groups: int, *, pooled: bool) -> int:
+    """The most classes of worths by item that answers' probabilities are enough for.
 
+    K classes of n items shown, in g groups, are K (n - g) + K - 1 numbers: a prior alone says the rest.
     Pooled answers have one free probability for each pair (two outcomes each). Annotators have one for each
     pattern of all their answers but one; annotators who answered the same questions have the same.
 
     Args:
         data: the comparisons.
         cells: their answers by pair and annotator.
+        groups: of items that are compared with each other.
         pooled: whether annotator ids are left aside.
 
     Example:
         >>> from bayespref.diagnostics.ladder import cells_of
         >>> triangle = Comparisons.from_arrays([[0, 1], [1, 2], [0, 2]] * 2, annotator=[0, 0, 0, 1, 1, 1])
-        >>> most_classes(triangle, cells_of(triangle), pooled=False)  # 2^3 - 1 = 7 >= 2 * 3 - 1
+        >>> most_classes(triangle, cells_of(triangle), 1, pooled=False)  # 2^3 - 1 = 7 >= 2 * 3 - 1
         2
     """
     outcomes = _outcomes(data, cells.shown)
     if pooled:
         free = (outcomes - 1)[_first(cells)].sum()
-        return int(free + 1) // data.items.size
+        return int(free + 1) // _each(data, groups)
     answers = cells.answers
     patterns = gammaln(answers + outcomes) - gammaln(outcomes) - gammaln(answers + 1)
     log_patterns = np.bincount(cells.who, patterns)
@@ -111,7 +113,12 @@ def most_classes(data: Comparisons, cells: Cells, *, pooled: bool) -> int:
     np.add.at(mark, cells.who, _hash(cells.pair * 64 + np.minimum(answers, 63)))
     _, first = np.unique(mark, return_index=True)
     free = (np.exp(np.minimum(log_patterns[first], np.log(MANY))).round() - 1).sum()
-    return int(free + 1) // data.items.size
+    return int(free + 1) // _each(data, groups)
+
+
+def _each(data: Comparisons, groups: int) -> int:
+    """Numbers that a class is: worths of the items shown, less one for each group of them, and its share."""
+    return int((np.asarray(data.design.item_answers) > 0).sum()) - groups + 1
 
 
 def _hash(code: np.ndarray) -> np.ndarray:
@@ -133,15 +140,15 @@ def _by_annotator(found: Reach) -> Iterator[tuple[str, str]]:
         )
 
 
-def _classes(data: Comparisons, cells: Cells) -> Iterator[tuple[str, str]]:
+def _classes(data: Comparisons, cells: Cells, groups: int) -> Iterator[tuple[str, str]]:
     """Classes of worths by item that are more numbers than answers have probabilities."""
-    kinds = {"a mixture without ids (populations.mixture)": most_classes(data, cells, pooled=True)}
+    kinds = {"a mixture without ids (populations.mixture)": most_classes(data, cells, groups, pooled=True)}
     if data.annotator is not None:
-        kinds["latent_class_bradley_terry"] = most_classes(data, cells, pooled=False)
+        kinds["latent_class_bradley_terry"] = most_classes(data, cells, groups, pooled=False)
     for model, most in kinds.items():
         if most < CLASSES:
             least = max(most + 1, 2)
-            numbers = least * data.items.size - 1
+            numbers = least * _each(data, groups) - 1
             yield (
                 f"{model}: {least} classes or more of worths by item",
                 f"{least} classes are {numbers} numbers, more than answers have probabilities",
