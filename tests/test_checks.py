@@ -17,7 +17,7 @@ from bayespref.checks.assumptions import ASSUMPTIONS, assumption
 from bayespref.checks.cures import cures_of, spelled
 from bayespref.checks.nudges import Point, nudged
 from bayespref.checks.paragraph import Finding, effect, remedies
-from bayespref.checks.statistics import clustered, guess_rate
+from bayespref.checks.statistics import clustered, guess_rate, orthogonal
 
 ITEMS, PEOPLE, EACH = 6, 40, 12
 
@@ -217,6 +217,26 @@ def test_scores_are_raos(plain):
         if name != "lapse":
             effect = found.effect[found.names.index(name)]
             np.testing.assert_allclose(effect, score / (w * clean**2).sum(), rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("ridge", [0.0, 3.0], ids=["plain", "with a prior of effects"])
+def test_nudges_are_orthogonal_at_a_replicate_too(ridge):
+    """Weights up to a third off those of the fit: what is left of X'W z - (X'W X + R) b after Newton's steps."""
+    rng = np.random.default_rng(0)
+    x, z = rng.normal(size=(300, 4)), rng.normal(size=(2, 300))
+    w = rng.uniform(0.1, 0.25, 300)
+    z, here = z + x[:, :2].T, w * rng.uniform(0.75, 1.33, 300)
+    prior = ridge * np.eye(4)
+    inverse = np.linalg.inv((x * w[:, None]).T @ x + prior)
+    part = (z * w) @ x @ inverse
+    arrays = {"scalars": part, "inverse": inverse, "ridge": prior if ridge else np.zeros((0, 0))}
+    fixed = SimpleNamespace(**{name: jnp.asarray(value, jnp.float32) for name, value in arrays.items()})
+    x32 = jnp.asarray(x, jnp.float32)
+    push, pull = (lambda theta: (x32 @ theta)[:, None]), (lambda rows: (rows[:, 0] @ x32,))
+    found = orthogonal(jnp.asarray(z[..., None], jnp.float32), jnp.asarray(here[:, None]), push, pull, fixed)
+    exact = z - np.linalg.solve((x * here[:, None]).T @ x + prior, x.T @ (z * here).T).T @ x.T
+    before = np.abs(z - part @ x.T - exact).max()
+    assert before > 0.01 and np.abs(found[..., 0] - exact).max() < 0.05 * before
 
 
 def test_an_effect_shared_by_a_few_annotators_is_not_held_against_itself():

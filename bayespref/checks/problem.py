@@ -211,7 +211,6 @@ class Information(NamedTuple):
         scaled = vectors[:, kept] / unit[:, None]
         return (scaled / values[kept]) @ scaled.T
 
-
     def ridge(self, shrunk: tuple[bool, ...]) -> np.ndarray:
         """(d + e, d + e) the prior of annotators' effects, zero elsewhere; (0, 0) where there are none."""
         if not any(shrunk):
