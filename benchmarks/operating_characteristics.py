@@ -79,7 +79,7 @@ CELLS = [
     right("careless_small", "careless_crowd", method="nuts"),
     right("toy_density", "density_gp_1d", **TOY),
     right("toy_annotators", "two_viewpoints_1d", basis=32),
-    right("clones_without_ids", "bradley_terry"),
+    right("clones_without_ids", "bradley_terry", scale=1.0),
     right("mirrored_without_ids", "bradley_terry", scale=1.0),
     wrong("camps", ("shared_tastes", "personal_tastes"), "latent_class_bradley_terry", "crowd_tastes"),
     wrong("personal", ("personal_tastes", "shared_tastes"), "crowd_tastes"),

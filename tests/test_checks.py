@@ -221,7 +221,7 @@ def test_scores_are_raos(plain):
 
 @pytest.mark.parametrize("ridge", [0.0, 3.0], ids=["plain", "with a prior of effects"])
 def test_nudges_are_orthogonal_at_a_replicate_too(ridge):
-    """Weights up to a third off those of the fit: what is left of X'W z - (X'W X + R) b after Newton's steps."""
+    """Weights up to a third off those of the fit: X'W (z - X b) - R b after Newton's steps."""
     rng = np.random.default_rng(0)
     x, z = rng.normal(size=(300, 4)), rng.normal(size=(2, 300))
     w = rng.uniform(0.1, 0.25, 300)
