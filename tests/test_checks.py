@@ -221,7 +221,7 @@ def test_scores_are_raos(plain):
 
 @pytest.mark.parametrize("ridge", [0.0, 3.0], ids=["plain", "with a prior of effects"])
 def test_nudges_are_orthogonal_at_a_replicate_too(ridge):
-    """Weights up to a third off those of the fit: X'W (z - X b) - R b after Newton's steps."""
+    """Weights up to a third off those of the fit: X'W (z - X b) - R b after a few steps."""
     rng = np.random.default_rng(0)
     x, z = rng.normal(size=(300, 4)), rng.normal(size=(2, 300))
     w = rng.uniform(0.1, 0.25, 300)
@@ -236,7 +236,7 @@ def test_nudges_are_orthogonal_at_a_replicate_too(ridge):
     found = orthogonal(jnp.asarray(z[..., None], jnp.float32), jnp.asarray(here[:, None]), push, pull, fixed)
     exact = z - np.linalg.solve((x * here[:, None]).T @ x + prior, x.T @ (z * here).T).T @ x.T
     before = np.abs(z - part @ x.T - exact).max()
-    assert before > 0.01 and np.abs(found[..., 0] - exact).max() < 0.05 * before
+    assert before > 0.01 and np.abs(found[..., 0] - exact).max() < 0.002 * before
 
 
 def test_an_effect_shared_by_a_few_annotators_is_not_held_against_itself():

@@ -673,7 +673,7 @@ def test_checks_draws_the_band_of_replicates_and_what_was_not_tested():
     )
     np.testing.assert_allclose(ends * joint.std() + joint.mean(), [row["lower"], row["upper"]])
     written = {round(text.get_position()[1]): text.get_text().replace("\n", " ") for text in ax.texts}
-    assert "not tested: the model lets it vary" in written[names.index("link")]
+    assert "not tested: the model or its worths take it up" in written[names.index("link")]
     assert written[names.index("ties")] == "not testable: needs ties"
     (annotation,) = [text for text in ax.texts if text.get_text().startswith("adjusted p")]
     assert annotation.get_text() == "adjusted p 0.005" and annotation.xy[1] == names.index("rationality")

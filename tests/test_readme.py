@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 
 import bayespref as bp
@@ -45,6 +46,7 @@ def test_the_other_examples_run_as_printed(block, says, capsys, tmp_path, monkey
     printed = " ".join(capsys.readouterr().out.split())
     assert re.search(says, printed), printed
     assert list(tmp_path.glob("*.png"))
+    plt.close("all")
 
 
 @pytest.mark.parametrize(
