@@ -30,8 +30,8 @@ from bayespref.inference.batched import nuts_side_by_side
 from bayespref.inference.fit import build
 
 ALPHA, REPLICATES = 0.05, 199
-REVISION = 2
-"""Of the statistics; cells of an earlier one are run again. 2: scalar nudges orthogonal at each replicate."""
+REVISION = 3
+"""Of the statistics; cells of an earlier one are run again. 3: the nudge of guesses is bounded."""
 BATCH = 50
 HERE = Path(__file__)
 ROWS, REPORT = HERE.with_suffix(".csv"), HERE.with_suffix(".md")

@@ -145,8 +145,8 @@ set, what is shown to whom is not. Checks have 199 replicates.
 MISSING = """Not run yet: {cells}.
 
 """
-OLD = """Measured before the nudges of position, covariates, lapse, link and fatigue were made orthogonal to
-each replicate's own parameters, to be run again: {cells}.
+OLD = """Measured before the nudge of guesses was bounded (and, with it, the other scalar nudges were made
+orthogonal to each replicate's own parameters), to be run again: {cells}.
 
 """
 SIZE = """## Size: the model assumed is right

@@ -245,7 +245,7 @@ WORLDS = {
     "probit_small": World(SMALL, probit, "normal noise"),
     "ties_small": World(SMALL, davidson, "ties by Davidson"),
     "few": World(FEW, homogeneous, "one set of worths, 6 annotators"),
-    "position_few": World(FEW, functools.partial(position, size=0.5), "first shown +.5, 6 annotators"),
+    "position_few": World(FEW, functools.partial(position, size=0.7), "first shown +.7, 6 annotators"),
     "camps_small": World(SMALL, independent_camps, "two camps, 35 to 65"),
     "rationality_small": World(SMALL, rationality, "sd of log rationality .5"),
     "tastes_small": World(SMALL, tastes, "length .8 a sd, spread .6 over annotators"),

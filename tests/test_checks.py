@@ -208,7 +208,8 @@ def test_scores_are_raos(plain):
     delta = x @ u
     p = sigma(delta)
     time = (TIME - TIME.mean()) / TIME.std()
-    for name, z in {"position": np.ones(len(r)), "fatigue": time * delta, "lapse": (0.5 - p) / w}.items():
+    first, second = ((0.5 - q) / (0.98 * q + 0.01) for q in (p, 1 - p))  # slope in the rate of guesses at .02
+    for name, z in {"position": np.ones(len(r)), "fatigue": time * delta, "lapse": first - second}.items():
         clean = z - x @ inverse @ (x.T @ (w * z))
         score = (r * clean).sum()
         by_annotator = np.bincount(WHO, r * clean)

@@ -20,6 +20,8 @@ from bayespref.comparisons import Comparisons
 
 CLUSTERED = ("position", "covariate")
 """Checks whose nudge may differ by annotator without being wrong on average: variance by annotator."""
+RATE = 0.02
+"""Share of guesses at which the slope in it is taken."""
 PROJECTIONS, TINY = 4, 1e-8
 """Steps by which nudges are made orthogonal to the parameters of a replicate; information that is none."""
 MANY, SOME = 30, 5
@@ -69,11 +71,20 @@ def scalar_nudges(point: Point, design: Design, plan: Plan) -> Array:
         elif kind == "link":
             found.append(point.along(point.score * gap))
         elif kind == "lapse":
-            possible = point.probs > 0
-            found.append(jnp.where(possible, point.guess / jnp.where(possible, point.probs, 1.0) - 1, 0.0))
+            found.append(lapse_residual(point))
         elif kind == "ties":
             found.append(tie_residual(point) * (jnp.sqrt(gap) - jnp.sqrt(gap).mean()))
     return jnp.stack(found)
+
+
+def lapse_residual(point: Point) -> Array:
+    """(n, o) slope of log((1 - rate) p + rate guess) at a small rate, less its mean.
+
+    At rate 0 a single answer held to be all but impossible would outweigh all others.
+    """
+    mixed = (1 - RATE) * point.probs + RATE * point.guess
+    slope = jnp.where(mixed > 0, (point.guess - point.probs) / jnp.where(mixed > 0, mixed, 1.0), 0.0)
+    return slope - (point.probs * slope).sum(-1, keepdims=True)
 
 
 def tie_residual(point: Point) -> Array:
