@@ -201,15 +201,20 @@ def value(found, name):
     return found.observed[found.names.index(name)]
 
 
+def guesses(p):
+    """Slope in the rate of guesses at .02 of the answer "first" less that of "second"."""
+    first, second = ((0.5 - q) / (0.98 * q + 0.01) for q in (p, 1 - p))
+    return first - second
+
+
 def test_scores_are_raos(plain):
     """z = S / sqrt(I - I_x A^-1 I_x): of position with variance by annotator, else with Fisher's."""
     found, x, r, w, u = plain
     inverse = np.linalg.pinv((x * w[:, None]).T @ x)
     delta = x @ u
-    p = sigma(delta)
     time = (TIME - TIME.mean()) / TIME.std()
-    first, second = ((0.5 - q) / (0.98 * q + 0.01) for q in (p, 1 - p))  # slope in the rate of guesses at .02
-    for name, z in {"position": np.ones(len(r)), "fatigue": time * delta, "lapse": first - second}.items():
+    nudges = {"position": np.ones(len(r)), "fatigue": time * delta, "lapse": guesses(sigma(delta))}
+    for name, z in nudges.items():
         clean = z - x @ inverse @ (x.T @ (w * z))
         score = (r * clean).sum()
         by_annotator = np.bincount(WHO, r * clean)
@@ -300,8 +305,8 @@ def test_pairs_and_cycles_are_the_residuals_of_pairs(plain):
     scaled = np.where(variance > 0, total / np.sqrt(np.maximum(variance, 1e-9)), 0.0)
     np.testing.assert_allclose(value(found, "pairs"), (scaled**2).sum(), rtol=5e-3)
     # What a better curve explains is no cycle: residuals less their regression on lapse and link.
-    delta, p = x @ u, sigma(x @ u)
-    z = np.stack([(0.5 - p) / w, delta**3], 1)
+    delta = x @ u
+    z = np.stack([guesses(sigma(delta)), delta**3], 1)
     clean = z - x @ np.linalg.pinv((x * w[:, None]).T @ x) @ (x.T @ (w[:, None] * z))
     clean = clean / np.sqrt((w[:, None] * clean**2).sum(0))
     size = np.linalg.pinv((clean * w[:, None]).T @ clean, rtol=1e-3) @ (clean.T @ r)
