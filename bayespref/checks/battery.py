@@ -172,26 +172,27 @@ def _result(found, left: np.ndarray, plan: Plan, held: tuple[str, ...]) -> Batte
     )
 
 
-def _moves(task: Task, plan: Plan, fixed: Fixed, z: Array, h: Array, effects) -> dict[str, float]:
-    """Scalar check -> the largest move of an item's worth, in log-odds, when the nudge is allowed for."""
-    rows, problem, d = task.rows, task.problem, len(z)
+@functools.partial(jax.jit, static_argnames=("problem",))
+def _pushed(problem, rows, z, h, changes):
+    """(s, items) what changes (s, d + e) of the parameters do to worths; (s, 0) where items have none."""
 
     def worths(theta: Array) -> Array:
-        values = constrain_fn(
-            problem.model, (rows,), {}, problem.sites(theta[:d], theta[d:]), return_deterministic=True
-        )
-        return values.get("log_density", jnp.zeros(0))
+        sites = problem.sites(theta[: len(z)], theta[len(z) :])
+        values = constrain_fn(problem.model, (rows,), {}, sites, return_deterministic=True)
+        found = values.get("log_density", jnp.zeros(0))
+        return found if found.ndim == 1 else jnp.zeros(0)
 
-    theta = jnp.concatenate([z, h])
-    if jax.eval_shape(worths, theta).ndim != 1 or not jax.eval_shape(worths, theta).size:
-        return {}
-    _, push = jax.linearize(worths, theta)
+    return jax.vmap(jax.linearize(worths, jnp.concatenate([z, h]))[1])(changes)
+
+
+def _moves(task: Task, plan: Plan, fixed: Fixed, z: Array, h: Array, effects) -> dict[str, float]:
+    """Scalar check -> the largest move of an item's worth, in log-odds, when the nudge is allowed for."""
     found = {}
-    for name, own in zip(plan.scalars, fixed.scalars, strict=True):
-        if name in ("lapse", "link"):  # they bend worths far apart, which no linear step tells
-            continue
-        shift = np.asarray(push(own)) * float(effects[name])
-        found[name] = float(np.abs(shift - shift.mean()).max())
+    shifts = np.asarray(_pushed(task.problem, task.rows, z, h, fixed.scalars), np.float64)
+    for name, shift in zip(plan.scalars, shifts, strict=True):
+        # Guesses and links bend worths far apart, which no linear step tells.
+        if shift.size and name not in ("lapse", "link"):
+            found[name] = float(np.abs(shift - shift.mean()).max() * np.abs(effects[name]))
     return found
 
 

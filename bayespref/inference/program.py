@@ -9,6 +9,7 @@ import inspect
 import json
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import jax
 import jax.numpy as jnp
@@ -106,6 +107,27 @@ def _text(function: Any, seen: set[str]) -> str:
     return text
 
 
+def remembered[T](reads: Callable[[Model, Comparisons], T]) -> Callable[[Model, Comparisons], T]:
+    """Read a declaration once for each table, for as long as both live: a trace costs tens of milliseconds."""
+    known: WeakKeyDictionary[Comparisons, WeakKeyDictionary[Model, T]] = WeakKeyDictionary()
+
+    @functools.wraps(reads)
+    def read(model: Model, comparisons: Comparisons) -> T:
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(comparisons)):
+            return reads(model, comparisons)
+        try:
+            mine = known.setdefault(comparisons, WeakKeyDictionary())
+            found = mine.get(model)
+        except TypeError:  # a model that is an object without hash or weak references
+            return reads(model, comparisons)
+        if found is None:
+            found = mine[model] = reads(model, comparisons)
+        return found
+
+    return read
+
+
+@remembered
 def choice_of(model: Model, comparisons: Comparisons) -> str:
     """Name of the distribution that the model observes, under its lapses: "logit", "probit", ..."""
     kinds: list[str] = []
@@ -120,6 +142,7 @@ def choice_of(model: Model, comparisons: Comparisons) -> str:
     return kinds[0]
 
 
+@remembered
 def response_of(model: Model, comparisons: Comparisons) -> tuple[str, int]:
     """The kind of answers that a model observes, and the number of levels of graded ones (else 0)."""
     found: list[tuple[str, int]] = []
@@ -144,6 +167,7 @@ def _plain(value: Any) -> Any:
     return repr(value)
 
 
+@remembered
 def sites_of(model: Model, comparisons: Comparisons) -> dict[str, Site]:
     """Read a model's sites without computing anything.
 

@@ -12,7 +12,7 @@ from jax import Array
 from scipy.optimize import linear_sum_assignment
 
 from bayespref.comparisons import Comparisons
-from bayespref.inference.program import Model, Site, Values, map_draws, run
+from bayespref.inference.program import Model, Site, Values, map_draws, remembered, run
 from bayespref.populations import LatentClasses
 
 AXIS = "class"
@@ -45,6 +45,7 @@ def relabelled(model: Model, comparisons: Comparisons, draws: Values, sites: dic
     return renumbered
 
 
+@remembered
 def classes_of(model: Model, comparisons: Comparisons) -> tuple[int, bool]:
     """How many latent classes a model has (0 without any), and whether they are exchangeable."""
     found: list[tuple[int, bool]] = []
