@@ -184,17 +184,24 @@ def _alone(name: str, result: Elpd) -> pd.DataFrame:
     return pd.DataFrame([row | {"p": result.p, "weight": 1.0, "unit": result.unit}], index=[name])
 
 
+def _left(found: Check, results: dict[str, Elpd]) -> str:
+    """What the check of the model arrived at says, and what was not tried."""
+    untried = [spelled(spec) for spec in found.try_next if spelled(spec) not in results]
+    more = f"try {', '.join(untried[:3])} next, or declare" if untried else "declare"
+    return {
+        "passes": "and nothing that these data can test speaks against it",
+        "not testable": "and nothing speaks against it, but whether annotators differ cannot be tested here",
+        "fails": f"but it fails still ({(found.culprit or '').replace('_', ' ')}): {more} what is missing",
+    }[found.verdict]
+
+
 def _conclusion(
     first: str, best: str, checks: dict[str, Check], results: dict[str, Elpd], doubtful: list[str]
 ) -> str:
     """Where to go on, how sure that is, what is left, and fits that are not to be trusted."""
     found = checks[best]
     doubt = f" Read with care: {', '.join(doubtful)} did not pass convergence checks." if doubtful else ""
-    left = {
-        "passes": "and nothing that these data can test speaks against it",
-        "not testable": "and nothing speaks against it, but whether annotators differ cannot be tested here",
-        "fails": f"but it fails still ({(found.culprit or '').replace('_', ' ')}): declare what is missing",
-    }[found.verdict]
+    left = _left(found, results)
     if best == first:
         if found.verdict != "fails":
             return f"Stay with {best}: there is nothing to cure, {left}.{doubt}"

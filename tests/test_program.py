@@ -50,15 +50,17 @@ def test_options_are_told_apart():
 
 
 def test_what_was_read_keeps_neither_table_nor_model():
-    data = answers()
+    def read():
+        data = answers()
 
-    def model(comparisons):
-        assert data is not None  # a declaration that closes over its table
-        return bradley_terry(comparisons)
+        def model(comparisons):
+            assert comparisons is data  # a declaration that closes over its table
+            return bradley_terry(comparisons)
 
-    sites_of(model, data)
-    gone = weakref.ref(data), weakref.ref(model)
-    del data, model
+        sites_of(model, data)
+        return weakref.ref(data), weakref.ref(model)
+
+    gone = read()
     gc.collect()
     assert [ref() for ref in gone] == [None, None]
 

@@ -80,13 +80,19 @@ def test_few_annotators_have_no_standard_error():
 
 def test_what_a_search_ends_in_says_what_is_doubtful(monkeypatch):
     monkeypatch.setattr(search, "_gain", lambda new, old: (20.0, 5.0))
-    fails, passes = (SimpleNamespace(verdict=v, culprit="link") for v in ("fails", "passes"))
+    fails, passes = (
+        SimpleNamespace(verdict=v, culprit="link", try_next=(("a", {}), ("thurstone", {"scale": 2.0})))
+        for v in ("fails", "passes")
+    )
     results = {name: SimpleNamespace(unit="comparison") for name in ("a", "b")}
     says = functools.partial(search._conclusion, "a", results=results, doubtful=[])
     assert "Stay with a: there is nothing to cure, and nothing" in says("a", {"a": passes})
-    assert "nothing tried predicts clearly better, but it fails still (link)" in says("a", {"a": fails})
-    alone = search._conclusion("a", "a", {"a": fails}, {"a": None}, [])
-    assert "the gallery has nothing to try, but it fails still (link)" in alone
+    said = says("a", {"a": fails})
+    assert "nothing tried predicts clearly better, but it fails still (link): try thurstone(scale=2" in said
+    assert "next, or declare what is missing." in said
+    nothing = SimpleNamespace(verdict="fails", culprit="link", try_next=())
+    alone = search._conclusion("a", "a", {"a": nothing}, {"a": None}, [])
+    assert "the gallery has nothing to try, but it fails still (link): declare what is missing." in alone
     moved = search._conclusion("a", "b", {"b": passes}, results, ["b"])
     assert "Go on with b: it predicts new answers better than a by 20 nats (SE 5)" in moved
     assert moved.endswith("Read with care: b did not pass convergence checks.")
