@@ -166,6 +166,19 @@ def test_worths_of_each_item_are_not_tried_on_few_answers():
     assert not judging.takes(models.bradley_terry, some)("rationality_by_annotator", {})  # no ids
 
 
+def test_standard_deviations_are_of_answers_not_of_rows():
+    rng = np.random.default_rng(0)
+    table, total = rng.normal(size=(7, 3, 2)), rng.integers(1, 5, 7)
+    there = np.array([[True, True, True]] * 6 + [[True, True, False]])[..., None]
+    scaled = design._standard(table, there, total)
+    again = design._standard(np.repeat(table, total, 0), np.repeat(there, total, 0), np.ones(total.sum()))
+    np.testing.assert_allclose(np.repeat(scaled, total, 0), again, atol=1e-12)
+    square = (np.square(scaled) * total[:, None, None]).sum((0, 1)) / (total[:, None, None] * there).sum()
+    np.testing.assert_allclose(square, 1.0)
+    # A column that never varies within a row is none, whatever rounding makes of its mean.
+    assert not design._standard(np.full((7, 3, 2), 0.1), there, total).any()
+
+
 def test_sizes_are_in_the_unit_of_the_scores():
     """A probit's advantage of .5 is no log-odds; of three equals one in three is chosen."""
     found = SimpleNamespace(logit=True, k=2, unit="in log-odds", plan=SimpleNamespace(kind="items"))

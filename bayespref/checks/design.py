@@ -17,6 +17,8 @@ DIRECTIONS, BINS = 64, {1: 8, 2: 3, 3: 2}
 """Items told apart at most, and bins of each coordinate of points, by number of coordinates."""
 COVARIATES, ENOUGH, REPEATED = 20, 5, 10
 """Columns checked at most; answers to a typical pair, and repeats, from which pairs say something."""
+ROUNDING = 1e-9
+"""Spread of a column, next to its size, that is none."""
 
 
 class Design(NamedTuple):
@@ -119,9 +121,9 @@ def design_of(
         scalars.insert(0, "position")
     else:
         missing["position"] = "the order in which things were shown"
-    names, columns = _covariates(rows, missing)
+    names, columns = _covariates(rows, total, missing)
     scalars += [f"covariate:{name}" for name in names]
-    clock = _time(rows, time)
+    clock = _time(rows, total, time)
     if clock is None:
         missing |= dict.fromkeys(
             ("drift", "fatigue"), "the time of each answer (a row column 'time', or time=...)"
@@ -178,7 +180,7 @@ def _annotators(rows: Comparisons, total: np.ndarray, missing: dict[str, str]) -
     return len(rows.annotators)
 
 
-def _covariates(rows: Comparisons, missing: dict[str, str]) -> tuple[list[str], Array]:
+def _covariates(rows: Comparisons, total: np.ndarray, missing: dict[str, str]) -> tuple[list[str], Array]:
     """Names and (c, n, k) values of numeric columns of what was shown, in standard deviations within rows."""
     there = np.asarray(rows.shown) >= 0
     found: dict[str, np.ndarray] = {}
@@ -194,12 +196,10 @@ def _covariates(rows: Comparisons, missing: dict[str, str]) -> tuple[list[str], 
             found[name] = table[np.asarray(rows.shown)]
     kept, columns = [], []
     for name, value in found.items():
-        value = np.where(there, value, 0.0)
-        within = np.where(there, value - value.sum(1, keepdims=True) / there.sum(1, keepdims=True), 0.0)
-        spread = np.sqrt(np.square(within).sum() / there.sum())
-        if spread > 0 and len(found) <= COVARIATES:
+        scaled = _standard(np.where(there, value, 0.0)[..., None], there[..., None], total)[..., 0]
+        if np.any(scaled) and len(found) <= COVARIATES:
             kept.append(name)
-            columns.append(within / spread)
+            columns.append(scaled)
     if len(found) > COVARIATES:
         missing["covariate"] = f"at most {COVARIATES} columns; these have {len(found)}"
     elif not kept:
@@ -207,12 +207,16 @@ def _covariates(rows: Comparisons, missing: dict[str, str]) -> tuple[list[str], 
     return kept, jnp.asarray(np.array(columns).reshape(len(kept), *there.shape), jnp.float32)
 
 
-def _time(rows: Comparisons, name: str | None) -> Array | None:
+def _time(rows: Comparisons, total: np.ndarray, name: str | None) -> Array | None:
+    """(n,) when each row was answered, in standard deviations of answers."""
     column = rows.row_columns.get(name or "time")
     if column is None:
         return None
     value = np.asarray(column, np.float64)
-    return None if np.ptp(value) == 0 else jnp.asarray((value - value.mean()) / value.std(), jnp.float32)
+    if np.ptp(value) == 0:
+        return None
+    centred = value - np.average(value, weights=total)
+    return jnp.asarray(centred / np.sqrt(np.average(np.square(centred), weights=total)), jnp.float32)
 
 
 def _parts(rows: Comparisons, total: np.ndarray) -> tuple[Array, str, Array | None]:
@@ -223,14 +227,15 @@ def _parts(rows: Comparisons, total: np.ndarray) -> tuple[Array, str, Array | No
     on_shown = rows.shown_columns.get("features")
     if on_shown is not None and on_shown.shape[-1] <= DIRECTIONS and (m > DIRECTIONS or m <= rows.k):
         table = np.asarray(on_shown, np.float64)
-        return _standard(table, there), "features", None
+        return jnp.asarray(_standard(table, there, total), jnp.float32), "features", None
     if features is not None and m > DIRECTIONS and features.shape[1] in BINS:
         where, bins = _bins(np.asarray(features, np.float64), _times_shown(shown, total, m))
         parts = there * (where[shown][..., None] == np.arange(bins))
         field = _field(where[shown], bins) if rows.k == 2 else None
         return jnp.asarray(parts, jnp.float32), "regions", field
     if features is not None and m > DIRECTIONS and features.shape[1] <= DIRECTIONS:
-        return _standard(np.asarray(features, np.float64)[shown], there), "features", None
+        table = _standard(np.asarray(features, np.float64)[shown], there, total)
+        return jnp.asarray(table, jnp.float32), "features", None
     parts = there * (shown[..., None] == _most_shown(_times_shown(shown, total, m)))
     return jnp.asarray(parts, jnp.float32), "items", None
 
@@ -247,10 +252,13 @@ def _most_shown(times: np.ndarray) -> np.ndarray:
     return np.sort(np.argsort(-times, kind="stable")[:DIRECTIONS])
 
 
-def _standard(table: np.ndarray, there: np.ndarray) -> Array:
+def _standard(table: np.ndarray, there: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """(n, k, q) table in standard deviations within rows of `total` answers; zero where it never varies."""
     within = there * (table - (there * table).sum(1, keepdims=True) / there.sum(1, keepdims=True))
-    spread = np.sqrt(np.square(within).sum((0, 1)) / there.sum())
-    return jnp.asarray(within / np.where(spread > 0, spread, 1.0), jnp.float32)
+    weight = total[:, None, None]
+    spread = np.sqrt((weight * np.square(within)).sum((0, 1)) / (weight * there).sum())
+    varies = spread > ROUNDING * np.abs(there * table).max((0, 1))
+    return np.where(varies, within / np.where(varies, spread, 1.0), 0.0)
 
 
 def _bins(points: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, int]:
