@@ -28,8 +28,8 @@ LOST = 0.02
 """Share of replicates that may fail to be fitted."""
 NEAR, NEWTON = 0.1, 20
 """Nats from a mode that are near enough, and Hessians until it is."""
-CHUNK, NUMBERS = 25, 50_000_000
-"""Replicates judged at a time, fewer where their nudges hold more numbers than this."""
+CHUNK, NUMBERS = 25, 50_000
+"""Replicates judged at a time, and numbers of counted answers of theirs: beyond a cache each takes longer."""
 
 
 class Battery(NamedTuple):
@@ -116,7 +116,7 @@ def _judged(problem, rows, design, plan, fixed, factor, z, h, counts):
         mode, left = problem.mode(rows, z, h, counts, factor)
         return statistics(problem, rows, design, plan, fixed, mode, h, counts), mode, left
 
-    chunk = int(np.clip(NUMBERS // (len(fixed.groups) * counts[0].size), 1, CHUNK))
+    chunk = int(np.clip(NUMBERS // counts[0].size, 1, CHUNK))
     return map_draws(one, (z, h, counts), chunk=chunk)
 
 

@@ -24,6 +24,8 @@ RATE = 0.02
 """Share of guesses at which the slope in it is taken."""
 PROJECTIONS, TINY = 4, 1e-8
 """Steps by which nudges are made orthogonal to the parameters of a replicate; information that is none."""
+HALVINGS = 14
+"""Of the interval (0, 1) in which the share of guesses lies: to .0001."""
 MANY, SOME = 30, 5
 """Annotators whose sums of scores tell a variance about nothing; about their mean."""
 
@@ -94,19 +96,24 @@ def tie_residual(point: Point) -> Array:
     return is_tie - point.probs[:, k : k + 1]
 
 
-def group_nudges(point: Point, design: Design, plan: Plan) -> dict[str, Array]:
-    """Check -> (q, n, o) residuals along the nudges of a group."""
+def group_directions(design: Design, plan: Plan) -> dict[str, Array]:
+    """Check -> (q, n, k) what a group's nudges add to the score of everything shown."""
     found = {}
-    parts = jnp.einsum("nok,nkq->qno", point.slope, design.parts)
     for name in plan.groups:
         if name == "field":
             assert design.field is not None
-            found[name] = design.field[:, :, None] * ahead(point)
+            found[name] = design.field[:, :, None] * jnp.array([0.5, -0.5])
         else:
             weight = design.time if name == "drift" else design.half
             assert weight is not None
-            found[name] = weight[:, None] * parts
+            found[name] = jnp.moveaxis(weight[:, None, None] * design.parts, -1, 0)
     return found
+
+
+def group_nudges(point: Point, design: Design, plan: Plan) -> dict[str, Array]:
+    """Check -> (q, n, o) residuals along the nudges of a group."""
+    directions = group_directions(design, plan)
+    return {name: jnp.einsum("nok,qnk->qno", point.slope, z) for name, z in directions.items()}
 
 
 def effect_nudges(point: Point, design: Design, plan: Plan) -> Array:
@@ -130,9 +137,16 @@ def ahead(point: Point) -> Array:
 
 def direction(point: Point, parts: Array, inverse: Array, total: Array) -> Array:
     """(q,) the fit's own scores as a function of the parts: weighted least squares."""
-    each = jnp.einsum("nok,nkq->noq", point.slope, parts)
     along = total[:, None] * point.probs * point.along(point.score)
-    return inverse @ jnp.einsum("noq,no->q", each, along)
+    return inverse @ jnp.einsum("nk,nkq->q", over_answers(along, point), parts)
+
+
+def over_answers(weight: Array, point: Point) -> Array:
+    """(n, k) slopes in the score of everything shown, summed over answers of weight (n, o).
+
+    Answers are summed before parts are looked at: every replicate has the same parts.
+    """
+    return (weight[..., None] * point.slope).sum(1)
 
 
 def statistics(
@@ -161,7 +175,7 @@ def statistics(
     out = _scalars(clean, point, plan, rows, counts)
     inverse = fixed.parts_root @ fixed.parts_root.T
     own = direction(point, design.parts, inverse, total)
-    out |= _groups(point, design, plan, fixed, counts, slope, own)
+    out |= _groups(over_answers(counts, point), design, plan, fixed, slope, own)
     if plan.annotators:
         out |= _effects(point, design, plan, fixed, rows, counts, slope)
         out |= _tastes(point, design, plan, fixed, rows, counts, slope, own)
@@ -243,14 +257,14 @@ def guess_rate(point: Point, counts: Array) -> Array:
         more = slope(middle) > 0  # the log-likelihood is concave in the rate
         return jnp.where(more, middle, ends[0]), jnp.where(more, ends[1], middle)
 
-    return jax.lax.fori_loop(0, 20, halve, (jnp.asarray(0.0), jnp.asarray(1.0)))[0]
+    return jax.lax.fori_loop(0, HALVINGS, halve, (jnp.asarray(0.0), jnp.asarray(1.0)))[0]
 
 
-def _groups(point: Point, design: Design, plan: Plan, fixed: Fixed, counts: Array, slope: Array, own: Array):
+def _groups(scores: Array, design: Design, plan: Plan, fixed: Fixed, slope: Array, own: Array):
     found, at = {}, 0
-    for name, residual in group_nudges(point, design, plan).items():
-        size = len(residual)
-        score = jnp.einsum("qno,no->q", residual, counts) - fixed.groups[at : at + size] @ slope
+    for name, directions in group_directions(design, plan).items():
+        size = len(directions)
+        score = jnp.einsum("qnk,nk->q", directions, scores) - fixed.groups[at : at + size] @ slope
         inverse, at = fixed.group_inverse[name], at + size
         change = inverse @ score
         form = score @ change
@@ -278,14 +292,14 @@ def _effects(point: Point, design: Design, plan: Plan, fixed: Fixed, rows, count
 def _tastes(
     point: Point, design: Design, plan: Plan, fixed: Fixed, rows, counts: Array, slope: Array, own: Array
 ):
-    each = jnp.einsum("nok,nkq->noq", point.slope, design.parts)
-    residual = jnp.einsum("no,noq->nq", counts, each)
+    parts, q = design.parts, design.parts.shape[-1]
+    residual = (over_answers(counts, point)[..., None] * parts).sum(1)
     by_annotator = jax.ops.segment_sum(residual, rows.by_annotator(), plan.annotators)
     if len(fixed.tastes):
         by_annotator = by_annotator - (fixed.tastes @ slope).T
-    q = by_annotator.shape[1]
-    flat = each.reshape(-1, q)
-    moment = by_annotator.T @ by_annotator - flat.T @ (counts.reshape(-1, 1) * flat)
+    square = (counts[..., None, None] * point.slope[..., None] * point.slope[:, :, None]).sum(1)
+    own_answers = (square[..., None] * parts[:, None]).sum(2)
+    moment = by_annotator.T @ by_annotator - parts.reshape(-1, q).T @ own_answers.reshape(-1, q)
     # What lies along the fit's own scores is rationality.
     loading = fixed.parts @ own
     across = jnp.eye(q) - jnp.outer(loading, own) / (own @ loading + 1e-12)
