@@ -23,7 +23,6 @@ TASTES = ["price", "time"]
 
 @pytest.fixture(autouse=True)
 def close_figures():
-    plt.close("all")  # other files' too
     yield
     plt.close("all")
 

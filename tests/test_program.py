@@ -4,7 +4,6 @@ import functools
 import gc
 import weakref
 
-import jax
 import numpy as np
 import pytest
 from helpers import answers
@@ -63,13 +62,3 @@ def test_what_was_read_keeps_neither_table_nor_model():
     gone = read()
     gc.collect()
     assert [ref() for ref in gone] == [None, None]
-
-
-def test_tables_within_a_compiled_function_are_not_remembered():
-    model = Declared(hashed=True)
-
-    @jax.jit
-    def inside(data):
-        return sum(len(site.name) for site in sites_of(model, data).values())
-
-    assert inside(answers()) == sum(len(name) for name in sites_of(model, answers()))

@@ -196,7 +196,7 @@ def _covariates(rows: Comparisons, total: np.ndarray, missing: dict[str, str]) -
             found[name] = table[np.asarray(rows.shown)]
     kept, columns = [], []
     for name, value in found.items():
-        scaled = _standard(np.where(there, value, 0.0)[..., None], there[..., None], total)[..., 0]
+        scaled = _standard(value[..., None], there[..., None], total)[..., 0]
         if np.any(scaled) and len(found) <= COVARIATES:
             kept.append(name)
             columns.append(scaled)
@@ -254,10 +254,11 @@ def _most_shown(times: np.ndarray) -> np.ndarray:
 
 def _standard(table: np.ndarray, there: np.ndarray, total: np.ndarray) -> np.ndarray:
     """(n, k, q) table in standard deviations within rows of `total` answers; zero where it never varies."""
-    within = there * (table - (there * table).sum(1, keepdims=True) / there.sum(1, keepdims=True))
+    table = np.where(there, table, 0.0)
+    within = there * (table - table.sum(1, keepdims=True) / there.sum(1, keepdims=True))
     weight = total[:, None, None]
     spread = np.sqrt((weight * np.square(within)).sum((0, 1)) / (weight * there).sum())
-    varies = spread > ROUNDING * np.abs(there * table).max((0, 1))
+    varies = spread > ROUNDING * np.abs(table).max((0, 1))
     return np.where(varies, within / np.where(varies, spread, 1.0), 0.0)
 
 

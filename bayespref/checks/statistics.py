@@ -24,8 +24,6 @@ RATE = 0.02
 """Share of guesses at which the slope in it is taken."""
 PROJECTIONS, TINY = 4, 1e-8
 """Steps by which nudges are made orthogonal to the parameters of a replicate; information that is none."""
-HALVINGS = 14
-"""Of the interval (0, 1) in which the share of guesses lies: to .0001."""
 MANY, SOME = 30, 5
 """Annotators whose sums of scores tell a variance about nothing; about their mean."""
 
@@ -175,10 +173,11 @@ def statistics(
     out = _scalars(clean, point, plan, rows, counts)
     inverse = fixed.parts_root @ fixed.parts_root.T
     own = direction(point, design.parts, inverse, total)
-    out |= _groups(over_answers(counts, point), design, plan, fixed, slope, own)
+    scores = over_answers(counts, point)
+    out |= _groups(scores, design, plan, fixed, slope, own)
     if plan.annotators:
         out |= _effects(point, design, plan, fixed, rows, counts, slope)
-        out |= _tastes(point, design, plan, fixed, rows, counts, slope, own)
+        out |= _tastes(point, scores, design, plan, fixed, rows, counts, slope, own)
     if plan.pairs:
         out |= _pairs(point, design, plan, counts, _curve(clean, plan))
     return {name: out[name] for name in plan.names}
@@ -257,7 +256,7 @@ def guess_rate(point: Point, counts: Array) -> Array:
         more = slope(middle) > 0  # the log-likelihood is concave in the rate
         return jnp.where(more, middle, ends[0]), jnp.where(more, ends[1], middle)
 
-    return jax.lax.fori_loop(0, HALVINGS, halve, (jnp.asarray(0.0), jnp.asarray(1.0)))[0]
+    return jax.lax.fori_loop(0, 20, halve, (jnp.asarray(0.0), jnp.asarray(1.0)))[0]
 
 
 def _groups(scores: Array, design: Design, plan: Plan, fixed: Fixed, slope: Array, own: Array):
@@ -290,10 +289,18 @@ def _effects(point: Point, design: Design, plan: Plan, fixed: Fixed, rows, count
 
 
 def _tastes(
-    point: Point, design: Design, plan: Plan, fixed: Fixed, rows, counts: Array, slope: Array, own: Array
+    point: Point,
+    scores: Array,
+    design: Design,
+    plan: Plan,
+    fixed: Fixed,
+    rows,
+    counts,
+    slope: Array,
+    own: Array,
 ):
     parts, q = design.parts, design.parts.shape[-1]
-    residual = (over_answers(counts, point)[..., None] * parts).sum(1)
+    residual = (scores[..., None] * parts).sum(1)
     by_annotator = jax.ops.segment_sum(residual, rows.by_annotator(), plan.annotators)
     if len(fixed.tastes):
         by_annotator = by_annotator - (fixed.tastes @ slope).T

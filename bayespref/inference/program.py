@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.core import Tracer
 from numpyro import handlers
 from numpyro.distributions import Distribution
 from numpyro.infer.initialization import init_to_sample
@@ -114,8 +113,6 @@ def remembered[T](reads: Callable[[Model, Comparisons], T]) -> Callable[[Model, 
 
     @functools.wraps(reads)
     def read(model: Model, comparisons: Comparisons) -> T:
-        if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(comparisons)):
-            return reads(model, comparisons)
         try:
             mine = known.setdefault(comparisons, WeakKeyDictionary())
             found = mine.get(model)
