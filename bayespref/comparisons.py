@@ -138,6 +138,8 @@ class Comparisons:
         has_ties, has_none: whether any outcome is a tie, or none of them.
         ragged: whether sets differ in size.
         source_rows: for each row, the rows of the file it stands for (host-side), or None.
+        tally: (n, outcomes) answers of every outcome, in place of `outcome` and `count`, where inference made
+            one row of all (`inference.condensed`); else None.
 
     Example:
         >>> answers = Comparisons.from_arrays([[0, 1], [1, 2]], [0, 1], items=["a", "b", "c"])
@@ -163,6 +165,7 @@ class Comparisons:
     ragged: bool = False
     feature_names: tuple[str, ...] = ()
     source_rows: tuple[np.ndarray, ...] | None = None
+    tally: Array | None = None
 
     @classmethod
     def from_arrays(
@@ -382,7 +385,7 @@ jax.tree_util.register_dataclass(
     Comparisons,
     data_fields=(
         *("shown", "outcome", "count", "weight", "annotator", "items", "annotators"),
-        *("row_columns", "shown_columns", "design"),
+        *("row_columns", "shown_columns", "design", "tally"),
     ),
     meta_fields=("response", "levels", "presentation", "has_ties", "has_none", "ragged", "feature_names"),
     drop_fields=("source_rows",),

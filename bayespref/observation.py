@@ -25,10 +25,20 @@ class Counted(Distribution):
     """
 
     arg_constraints: ClassVar[dict] = {}
-    pytree_data_fields = ("choice", "count", "weight", "available")
+    pytree_data_fields = ("choice", "count", "weight", "available", "tally")
 
-    def __init__(self, choice, count: Array, weight: Array, available: Array | None, *, validate_args=None):
+    def __init__(
+        self,
+        choice,
+        count: Array,
+        weight: Array,
+        available: Array | None,
+        tally: Array | None = None,
+        *,
+        validate_args=None,
+    ):
         self.choice, self.count, self.weight, self.available = choice, count, weight, available
+        self.tally = tally
         super().__init__(choice.batch_shape, choice.event_shape, validate_args=validate_args)
 
     @constraints.dependent_property(is_discrete=True, event_dim=0)  # pyright: ignore[reportArgumentType]
@@ -55,6 +65,8 @@ class Counted(Distribution):
 
     def log_prob(self, value: Array) -> Array:
         """(n,) log-probability of all the answers that each row stands for."""
+        if self.tally is not None:
+            return self.choice.tallied(self.tally, self.available)
         return self.count * self.weight * self.answer_log_prob(value)
 
     def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
@@ -96,7 +108,8 @@ def observe(comparisons: Comparisons, choice: Distribution) -> Array:
             numpyro.sample("outcome", choice, obs=comparisons.outcome, infer={"event_dims": dims})
         )
     _check_fits(comparisons, choice)
-    answers = Counted(choice, comparisons.count, comparisons.weight, comparisons.available)
+    rows = comparisons
+    answers = Counted(choice, rows.count, rows.weight, rows.available, rows.tally)
     with numpyro.plate("comparison", len(comparisons)):
         return jnp.asarray(numpyro.sample("outcome", answers, obs=comparisons.outcome))
 

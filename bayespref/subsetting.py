@@ -51,7 +51,7 @@ def expand(data: Comparisons) -> Comparisons:
 
 def merge(data: Comparisons) -> Comparisons:
     """Merge identical rows into counts, in order of first appearance."""
-    code = _row_codes(data)
+    code = row_codes(data)
     _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
     if len(first) == len(data):
         return data
@@ -66,7 +66,7 @@ def merge(data: Comparisons) -> Comparisons:
     return merged
 
 
-def _row_codes(data: Comparisons) -> np.ndarray:
+def row_codes(data: Comparisons) -> np.ndarray:
     """One integer for each row, equal exactly where everything but the count is."""
     columns = [*np.asarray(data.shown).T + 1]
     columns += [] if data.annotator is None else [np.asarray(data.annotator)]

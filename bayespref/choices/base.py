@@ -47,6 +47,10 @@ class Choice(Distribution):
         """(...,) log-probability of the answers `value`, in nats."""
         return pick(self.log_probs(available), value)
 
+    def tallied(self, tally: Array, available: Array | None = None) -> Array:
+        """(...,) log-probability of (..., outcomes) answers of every outcome, in nats."""
+        return jnp.where(tally > 0, tally * self.log_probs(available), 0.0).sum(-1)
+
     def draw(self, key: Array, available: Array | None = None, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draw answers exactly."""
         shape = (*sample_shape, *self.batch_shape)

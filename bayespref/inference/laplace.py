@@ -12,15 +12,25 @@ import scipy.optimize
 import xarray as xr
 from jax import Array
 from jax.flatten_util import ravel_pytree
-from numpyro.infer.util import constrain_fn, potential_energy
+from numpyro.infer.util import potential_energy
 
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference import nested
+from bayespref.inference.condensed import condensed
 from bayespref.inference.fit import build
 from bayespref.inference.nuts import check_data
-from bayespref.inference.program import Model, choice_of, generator, map_draws, sites_of
+from bayespref.inference.program import (
+    CHUNK,
+    Model,
+    Site,
+    choice_of,
+    constrained,
+    generator,
+    map_draws,
+    sites_of,
+)
 from bayespref.inference.relabel import log_numberings
-from bayespref.inference.starting import CHUNK, finite, hessian_of, slope_of, starts
+from bayespref.inference.starting import finite, hessian_of, slope_of, starts
 from bayespref.inference.trust import warn
 from bayespref.inference.weights import smooth
 from bayespref.losses import NAMES as LOSSES
@@ -101,17 +111,18 @@ def approximated(
     """What `laplace` returns, unjudged; `start` has unconstrained values near the mode, if they are known."""
     sites = sites_of(model, comparisons)
     random = generator(key)
-    start = starts(random, model, comparisons) if start is None else start
+    fewer = comparisons if _outer(sites) else condensed(model, comparisons)
+    start = starts(random, model, fewer) if start is None else start
     proposed, log_q, mode, evaluations = _propose(
-        random, model, comparisons, sites, start, proposals=proposals, outer_points=outer_points
+        random, model, fewer, sites, start, proposals=proposals, outer_points=outer_points
     )
-    target = np.asarray(_log_posteriors(model, proposed, comparisons), np.float64)
+    target = np.asarray(_log_posteriors(model, proposed, fewer), np.float64)
     log_weights = np.where(np.isfinite(target), target, -np.inf) - log_q
     smoothed, khat = smooth(log_weights[:, None])
     weights = np.exp(smoothed[:, 0])
     index = _systematic(random, weights, draws)
     kept = {name: jnp.append(value[index], mode[name][None], 0) for name, value in proposed.items()}
-    latent = {name: v for name, v in _constrain(model, comparisons, kept).items() if sites[name].latent}
+    latent = {name: v for name, v in constrained(model, comparisons, kept).items() if sites[name].latent}
     highest = log_weights.max()
     relative = np.exp(log_weights - highest)
     attrs = {
@@ -133,8 +144,7 @@ def approximated(
 
 def _propose(random, model, comparisons, sites, start, *, proposals: int, outer_points: int):
     """Proposals (s, ...) in unconstrained space, their log-density, the mode, and gradients evaluated."""
-    outer = {site.name for site in sites.values() if site.latent and site.outer}
-    if outer and outer != {site.name for site in sites.values() if site.latent}:
+    if outer := _outer(sites):
         found = nested.approximate(random, model, comparisons, start, outer, points=outer_points)
         points, log_q = found.draw(random, proposals)
         return points, log_q, found.mode, found.evaluations
@@ -144,6 +154,12 @@ def _propose(random, model, comparisons, sites, start, *, proposals: int, outer_
     log_q = -0.5 * np.sum(noise**2 + np.log(2 * np.pi), 1) + np.log(np.diag(gaussian.precision_factor)).sum()
     mode = unravel(jnp.asarray(gaussian.mode, float))
     return jax.vmap(unravel)(jnp.asarray(points, float)), log_q, mode, gaussian.evaluations
+
+
+def _outer(sites: dict[str, Site]) -> set[str]:
+    """Sites to integrate over from outside, unless they are all there are."""
+    outer = {site.name for site in sites.values() if site.latent and site.outer}
+    return outer if outer != {site.name for site in sites.values() if site.latent} else set()
 
 
 def approximate(model: Model, comparisons: Comparisons, near: dict[str, np.ndarray]):
@@ -209,13 +225,3 @@ def _systematic(random: np.random.Generator, weights: np.ndarray, draws: int) ->
     grid = (np.arange(draws) + random.random()) / draws
     index = np.minimum(np.searchsorted(np.cumsum(weights), grid), len(weights) - 1)
     return random.permutation(index)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _constrain(model: Model, comparisons: Comparisons, unconstrained: dict[str, Array]) -> dict[str, Array]:
-    """Sites in the model's own space from unconstrained ones, (s, ...)."""
-
-    def one(point: dict[str, Array]) -> dict[str, Array]:
-        return constrain_fn(model, (comparisons,), {}, point)
-
-    return map_draws(one, unconstrained, chunk=CHUNK)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import jax
 import numpy as np
 import xarray as xr
 from jax import Array
-from numpyro.infer import MCMC, NUTS, init_to_median
 
 from bayespref.comparisons import Comparisons, refuse
+from bayespref.inference.checkpoint import Checkpoint
+from bayespref.inference.condensed import condensed
 from bayespref.inference.fit import build
-from bayespref.inference.program import Model, Values, generator, sites_of
+from bayespref.inference.program import Model, Values, constrained, generator, sites_of
+from bayespref.inference.sampling import METHODS, Run, sample
+from bayespref.inference.scales import beginning
 from bayespref.inference.starting import chain_starts
 from bayespref.inference.trust import warn
-
-FIELDS = ("diverging", "energy", "num_steps", "accept_prob")
+from bayespref.inference.tuning import plan
 
 
 def nuts(
@@ -25,18 +29,21 @@ def nuts(
     comparisons: Comparisons,
     *,
     chains: int = 4,
-    warmup: int = 1000,
+    warmup: int = 300,
     draws: int = 1000,
-    target_accept: float = 0.9,
+    target_accept: float | None = None,
     max_tree_depth: int = 10,
-    chain_method: str = "vectorized",
+    chain_method: str | None = None,
+    checkpoint: str | os.PathLike | None = None,
     progress: bool = True,
 ) -> xr.DataTree:
     """Fit by the no-U-turn sampler (Hoffman and Gelman, 2014): exact up to Monte-Carlo error.
 
-    Posteriors of latent classes have modes that chains do not leave (camps lumped together, a camp split).
-    Exchangeable classes without effects by annotator start at the mode that holds most of several, or at
-    some that hold nearly as much.
+    Chains start as draws from the normal approximation at the posterior's mode, scales at their prior's
+    median, and take steps as long as the curvature there allows; step size and scales are then tuned from
+    the draws of all chains together. Posteriors of latent classes have modes that chains do not leave (camps
+    lumped together, a camp split). Exchangeable classes without effects by annotator start at the mode that
+    holds most of several, or at some that hold nearly as much.
 
     Args:
         key: a `jax.random.key`; the same key on the same machine gives the same draws.
@@ -45,10 +52,14 @@ def nuts(
         chains: independent chains.
         warmup: steps of adaptation per chain, thrown away.
         draws: draws kept per chain.
-        target_accept: target acceptance; nearer 1 takes smaller steps. 0.9 because annotators who hardly
-            differ, the answer often hoped for, make a funnel where 0.8 diverges now and then.
+        target_accept: target acceptance; nearer 1 takes smaller steps. None takes 0.8, with effects by
+            annotator 0.9: annotators who hardly differ, the answer often hoped for, make a funnel where 0.8
+            diverges now and then.
         max_tree_depth: limit on doublings of a trajectory.
-        chain_method: "vectorized", "sequential" or "parallel" (one chain per device).
+        chain_method: "parallel", a thread for each processor core; "vectorized", all chains in one program;
+            "sequential"; None takes the first on a processor, the second on an accelerator.
+        checkpoint: a file that holds the run as it goes; where it is there, the run goes on from it, and
+            ends with the draws that it would have had uninterrupted.
         progress: show a progress bar.
 
     Returns:
@@ -56,7 +67,7 @@ def nuts(
         constant_data.
 
     Raises:
-        ValueError: when model and data do not fit each other.
+        ValueError: when model and data do not fit each other, or a checkpoint is of another run.
 
     Warns:
         FitWarning: for divergences, R-hat > 1.01 or bulk ESS < 400, with the remedy.
@@ -65,6 +76,11 @@ def nuts(
         >>> fit = nuts(jax.random.key(0), bradley_terry, answers)  # doctest: +SKIP
     """
     check_data(model, comparisons)
+    if target_accept is None:
+        differ = any(
+            site.annotator_axis is not None for site in sites_of(model, comparisons).values() if site.latent
+        )
+        target_accept = 0.9 if differ else 0.8
     settings = {
         "chains": chains,
         "warmup": warmup,
@@ -73,10 +89,10 @@ def nuts(
         "max_tree_depth": max_tree_depth,
         "chain_method": chain_method,
     }
-    sample = sampler(model, progress=progress, **settings)
+    draw = sampler(model, progress=progress, checkpoint=checkpoint, **settings)
     run_key, start_key = jax.random.split(key)
     start = chain_starts(generator(start_key), model, comparisons, chains)
-    latent, stats = sample(run_key if start else key, comparisons, start)
+    latent, stats = draw(run_key, comparisons, start)
     return warn(build(model, comparisons, latent, key=key, method="nuts", settings=settings, stats=stats))
 
 
@@ -88,46 +104,38 @@ def sampler(
     draws: int,
     target_accept: float,
     max_tree_depth: int,
-    chain_method: str,
+    chain_method: str | None,
+    checkpoint: str | os.PathLike | None = None,
     progress: bool = False,
 ) -> Callable[[Array, Comparisons, Values | None], tuple[Values, dict[str, np.ndarray]]]:
     """A function from key, data and starts to draws, compiled once for all data of one shape.
 
-    Starts are (chains, ...) values of every latent site, unconstrained, or None to start near the prior's
-    medians.
+    Starts are (chains, ...) values of every latent site, unconstrained, or None to start near the mode.
     """
-    kernel = NUTS(
-        model,
-        target_accept_prob=target_accept,
-        max_tree_depth=max_tree_depth,
-        init_strategy=init_to_median(),
-    )
-    mcmc = MCMC(
-        kernel,
-        num_warmup=warmup,
-        num_samples=draws,
-        num_chains=chains,
-        chain_method=chain_method,
-        progress_bar=progress,
-        jit_model_args=True,
-    )
+    if chain_method is not None and chain_method not in METHODS:
+        raise refuse(f"chain_method is one of {METHODS}, or None", repr(chain_method))
+    for name, value, least in (("chains", chains, 1), ("warmup", warmup, 0), ("draws", draws, 1)):
+        if value < least:
+            raise refuse(f"{name} is at least {least}", str(value))
 
-    def sample(
-        key: Array, comparisons: Comparisons, start: Values | None
-    ) -> tuple[Values, dict[str, np.ndarray]]:
-        if start is not None and chains == 1:
-            start = {name: value[0] for name, value in start.items()}
-        names = {name for name, site in sites_of(model, comparisons).items() if site.latent}
-        mcmc.run(key, comparisons, extra_fields=FIELDS, init_params=start)
-        draws = mcmc.get_samples(group_by_chain=True)
-        stats = mcmc.get_extra_fields(group_by_chain=True)
-        rename = {"num_steps": "n_steps", "accept_prob": "acceptance_rate"}
-        return (
-            {name: value for name, value in draws.items() if name in names},
-            {rename.get(str(name), str(name)): np.asarray(value) for name, value in stats.items()},
-        )
+    def draw(key: Array, comparisons: Comparisons, start: Values | None):
+        own, begin_key = jax.random.split(key)
+        fewer = condensed(model, comparisons)
+        begun = beginning(generator(begin_key), model, fewer, chains, start)
+        run = Run(model, begun.unravel, fewer, target_accept, max_tree_depth, chain_method)
+        held = None if checkpoint is None else Checkpoint(Path(checkpoint), run, own, plan(warmup, draws))
+        kept = sample(own, run, begun, plan(warmup, draws), held, progress=progress)
+        position = np.stack([np.concatenate([block.position for block in blocks]) for blocks in kept])
+        flat = {name: position.reshape(-1, position.shape[-1])[:, at] for name, at in begun.places.items()}
+        drawn = constrained(model, comparisons, flat)
+        latent = {name: drawn[name].reshape(chains, draws, *drawn[name].shape[1:]) for name in flat}
+        stats = {
+            name: np.stack([np.concatenate([getattr(block, name) for block in blocks]) for blocks in kept])
+            for name in ("n_steps", "acceptance_rate", "energy", "diverging")
+        }
+        return latent, stats
 
-    return sample
+    return draw
 
 
 def check_data(model: Model, comparisons: Comparisons) -> None:

@@ -16,14 +16,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpyro import handlers
-from numpyro.distributions import Distribution
+from numpyro.distributions import Distribution, biject_to
+from numpyro.distributions.transforms import ExpTransform
 from numpyro.infer.initialization import init_to_sample
+from numpyro.infer.util import constrain_fn
 
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.supports import Support
 
 Model = Callable[..., Any]
 Values = dict[str, Array]
+CHUNK = 128
+"""Draws that are looked at side by side."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Site:
         support: where a density that hangs on this site lives, or None.
         outer: whether Laplace integrates over it from outside (scales of a Gaussian process).
         turns: whether it may turn without changing any answer, so that chains need not agree on it.
+        positive: whether it is sampled on a log scale, as standard deviations are.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Site:
     support: Support | None = None
     outer: bool = False
     turns: bool = False
+    positive: bool = False
 
     @property
     def documented(self) -> bool:
@@ -209,7 +215,8 @@ def _site(name: str, site: dict) -> Site:
     latent = site["type"] == "sample" and not site["is_observed"]
     axis = axes[0] if axes else None
     flags = {name: bool(infer.get(name)) for name in ("outer", "turns")}
-    return Site(name, shape, dims, latent, axis, coords, infer.get("support"), **flags)
+    positive = latent and isinstance(biject_to(site["fn"].support), ExpTransform)
+    return Site(name, shape, dims, latent, axis, coords, infer.get("support"), positive=positive, **flags)
 
 
 def run(model: Model, comparisons: Comparisons, values: Values, key: Array | None = None) -> dict[str, dict]:
@@ -238,3 +245,13 @@ def map_draws(function: Callable[[Any], Any], draws: Any, *, chunk: int = 64) ->
     fill = -size % min(chunk, size)
     full = jax.tree.map(lambda x: jnp.concatenate([x, jnp.repeat(x[-1:], fill, 0)]) if fill else x, draws)
     return jax.tree.map(lambda x: x[:size], jax.lax.map(function, full, batch_size=min(chunk, size)))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def constrained(model: Model, comparisons: Comparisons, points: Values) -> Values:
+    """Sites in the model's own space from unconstrained ones, (s, ...)."""
+
+    def one(point: Values) -> Values:
+        return constrain_fn(model, (comparisons,), {}, point)
+
+    return map_draws(one, points, chunk=CHUNK)

@@ -12,20 +12,20 @@ import numpy as np
 import scipy.optimize
 from jax import Array
 from jax.flatten_util import ravel_pytree
-from numpyro import handlers
-from numpyro.distributions import ExpandedDistribution, Independent, biject_to
+from numpyro import handlers, validation_enabled
+from numpyro.distributions import ExpandedDistribution, Independent, ZeroSumNormal, biject_to
 from numpyro.infer import init_to_median
 from numpyro.infer.util import potential_energy
 
 from bayespref.comparisons import Comparisons
-from bayespref.inference.program import Model, Values, sites_of
+from bayespref.inference.program import CHUNK, Model, Values, sites_of
 from bayespref.inference.relabel import classes_of
 
 NUDGE = 0.1
 """Noise around the prior's medians, where exchangeable components and networks have a saddle."""
 SEARCHES, FAR, STEPS = 16, 1.0, 200
 """Optimisations that look for modes of classes, how far apart they start, and how long each may take."""
-SAME, KEPT, CHUNK = 0.1, 4, 128
+SAME, KEPT = 0.1, 4
 """Nats within which two searches found one mode, whatever its numbering; how many modes are weighed."""
 
 
@@ -117,13 +117,13 @@ def finite(value: Array, slope: Array) -> tuple[float, np.ndarray]:
 @functools.lru_cache(maxsize=64)
 def slope_of(model: Model, unravel: Callable) -> Callable:
     """Value and gradient of the potential (vector, comparisons); compiled once for all data of one shape."""
-    return jax.jit(jax.value_and_grad(_potential(model, unravel)))
+    return jax.jit(jax.value_and_grad(potential_of(model, unravel)))
 
 
 @functools.lru_cache(maxsize=64)
 def hessian_of(model: Model, unravel: Callable) -> Callable:
     """Hessian of the potential (vector, comparisons); compiled once for all data of one shape."""
-    slope = jax.grad(_potential(model, unravel))
+    slope = jax.grad(potential_of(model, unravel))
 
     def hessian(vector: Array, comparisons: Comparisons) -> Array:
         def column(direction: Array) -> Array:
@@ -135,9 +135,15 @@ def hessian_of(model: Model, unravel: Callable) -> Callable:
     return jax.jit(hessian)
 
 
-def _potential(model: Model, unravel: Callable) -> Callable[[Array, Comparisons], Array]:
+def potential_of(model: Model, unravel: Callable) -> Callable[[Array, Comparisons], Array]:
+    """Negative log posterior density (vector, comparisons) in unconstrained space, up to a constant.
+
+    Without NumPyro's checks of values: `sites_of` has read the model with them, and here they cost a fifth.
+    """
+
     def potential(vector: Array, comparisons: Comparisons) -> Array:
-        return jnp.asarray(potential_energy(model, (comparisons,), {}, unravel(vector)))
+        with validation_enabled(is_validate=False):
+            return jnp.asarray(potential_energy(model, (comparisons,), {}, unravel(vector)))
 
     return potential
 
@@ -167,6 +173,8 @@ def _median(site: dict) -> Any:
     base = site["fn"]
     while isinstance(base, Independent | ExpandedDistribution):
         base = base.base_dist
+    if isinstance(base, ZeroSumNormal):
+        return jnp.zeros(site["fn"].shape())
     try:
         return jnp.broadcast_to(base.icdf(jnp.full(base.shape(), 0.5)), site["fn"].shape())
     except (NotImplementedError, ImportError):  # NumPyro takes some quantiles from TensorFlow Probability

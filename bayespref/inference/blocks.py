@@ -1,0 +1,121 @@
+"""Chains of the no-U-turn sampler, moved forward a block of draws at a time.
+
+A chain is where it stands and its key, so a run can be watched, tuned, stopped and taken up again between
+blocks. One compiled program serves warm-up and draws, every chain, and all data of one shape.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+from numpyro.infer.hmc import hmc
+from numpyro.infer.util import ParamInfo
+
+from bayespref.comparisons import Comparisons
+from bayespref.inference.program import Model
+from bayespref.inference.starting import potential_of, slope_of
+
+
+class Chain(NamedTuple):
+    """Where a chain stands, unconstrained (d,), and its key."""
+
+    position: Array
+    key: Array
+
+
+class Tuning(NamedTuple):
+    """How chains move: steps of `step_size` in u, position = here + scale u; scale is (d,) or (d, d)."""
+
+    scale: ArrayLike
+    step_size: ArrayLike
+
+
+class Block(NamedTuple):
+    """Draws of one chain, (size, ...); only as many are filled as were asked for.
+
+    Attributes:
+        position: (size, d) unconstrained. slope: (size, d) of the potential, in u.
+        n_steps, acceptance_rate, energy, diverging: (size,) as ArviZ names them.
+    """
+
+    position: Array
+    slope: Array
+    n_steps: Array
+    acceptance_rate: Array
+    energy: Array
+    diverging: Array
+
+
+def advance(
+    model: Model,
+    unravel: Callable,
+    chain: Chain,
+    tuning: Tuning,
+    comparisons: Comparisons,
+    draws: int,
+    *,
+    size: int,
+    depth: int,
+) -> tuple[Chain, Block]:
+    """The chain `draws` further on, at most `size`, and what it drew.
+
+    Chains (chains, ...) go in one program, side by side.
+    """
+    together = jnp.ndim(chain.position) == 2
+    slope = _slopes_of(model, unravel) if together else slope_of(model, unravel)
+    info = ParamInfo(chain.position, *slope(chain.position, comparisons))
+    return _program_of(model, unravel, size, depth, together=together)(
+        chain, info, tuning, draws, comparisons
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _slopes_of(model: Model, unravel: Callable) -> Callable:
+    return jax.jit(jax.vmap(slope_of(model, unravel), in_axes=(0, None)))
+
+
+@functools.lru_cache(maxsize=64)
+def _program_of(model: Model, unravel: Callable, size: int, depth: int, *, together: bool) -> Callable:
+    """A function (chain, its potential and slope, tuning, draws, comparisons) -> (chain, block)."""
+    potential = potential_of(model, unravel)
+
+    def program(chain: Chain, info: ParamInfo, tuning: Tuning, draws: Array, comparisons: Comparisons):
+        scale = jnp.asarray(tuning.scale)
+
+        def place(u: Array) -> Array:
+            return chain.position + (scale @ u if scale.ndim == 2 else scale * u)
+
+        here = jnp.zeros_like(chain.position)
+        slope = scale.T @ info.z_grad if scale.ndim == 2 else scale * info.z_grad
+        init, sample = hmc(lambda u: potential(place(u), comparisons), algo="NUTS")
+        state = init(
+            ParamInfo(here, info.potential_energy, slope),
+            0,
+            step_size=tuning.step_size,
+            inverse_mass_matrix=jnp.ones_like(here),
+            adapt_step_size=False,
+            adapt_mass_matrix=False,
+            max_tree_depth=depth,
+            rng_key=chain.key,
+        )
+
+        def draw(index: Array, carried):
+            state, kept = carried
+            state = sample(state)
+            stats = (state.num_steps, state.accept_prob, state.energy, state.diverging)
+            seen = Block(place(state.z), state.z_grad, *stats)
+            return state, jax.tree.map(lambda every, one: every.at[index].set(one), kept, seen)
+
+        rows, numbers = jnp.zeros((size, *here.shape), here.dtype), jnp.zeros(size, here.dtype)
+        counts = jnp.zeros(size, state.num_steps.dtype)
+        empty = Block(rows, rows, counts, numbers, numbers, jnp.zeros(size, bool))
+        state, block = jax.lax.fori_loop(0, draws, draw, (state, empty))
+        return Chain(place(state.z), state.rng_key), block
+
+    return jax.jit(jax.vmap(program, in_axes=(0, 0, None, None, None)) if together else program)

@@ -1,0 +1,139 @@
+"""Rows that a model cannot tell apart, made one: the same likelihood from fewer rows.
+
+Most models do not ask which of two was shown first, and many do not ask who answered.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jax.interpreters.partial_eval import dce_jaxpr
+
+from bayespref.choices import Choice
+from bayespref.comparisons import Comparisons
+from bayespref.inference.program import Model, remembered, run, sites_of
+from bayespref.inference.starting import medians, slope_of
+from bayespref.observation import Counted
+from bayespref.subsetting import merge, row_codes, take
+
+WORTH = 0.8
+"""Share of the rows that has to be left at most, for the merging to be worth its compilation."""
+ALIKE = 1e-3
+"""Relative difference of slopes that rounding explains."""
+
+
+@remembered
+def condensed(model: Model, comparisons: Comparisons) -> Comparisons:
+    """The same data for this model, with fewer rows where there can be fewer.
+
+    Columns that the model does not read are blanked, things shown are put into one order where order makes
+    no difference to the model, and rows that differ in nothing but outcome become one with a tally.
+
+    Args:
+        model: the declaration.
+        comparisons: the data, with outcomes.
+
+    Returns:
+        Comparisons under which every parameter has the same likelihood, for inference alone.
+    """
+    kind = _observed(model, comparisons)
+    if comparisons.response != "choice" or not isinstance(kind.choice, Choice):
+        return comparisons
+    if not isinstance(kind, Counted) and (np.asarray(comparisons.weight) != 1).any():
+        return comparisons  # rows of one shape for whatever weights a leave-one-out gives
+    blanked = _blanked(model, comparisons).replace(source_rows=None)
+    outcomes = kind.choice.outcomes if isinstance(kind, Counted) else None
+    for data in ([] if comparisons.ragged else [_in_order(blanked)]) + [blanked]:
+        fewer = merge(data) if outcomes is None else _tallied(data, outcomes)
+        if len(fewer) <= WORTH * len(comparisons) and (data is blanked or _sides_alike(model, fewer)):
+            return fewer
+    return comparisons
+
+
+def _observed(model: Model, comparisons: Comparisons) -> Any:
+    """What the model observes, without its numbers."""
+    found = []
+
+    def record() -> None:
+        found.append(run(model, comparisons, {})["outcome"]["fn"])
+
+    jax.eval_shape(record)
+    return found[0]
+
+
+def _blanked(model: Model, comparisons: Comparisons) -> Comparisons:
+    """Columns of rows that the likelihood does not depend on, set to nothing."""
+    leaves, structure = jax.tree.flatten(comparisons)
+
+    def likelihood(leaves: list) -> Any:
+        data = jax.tree.unflatten(structure, leaves)
+        return run(model, data, {})["outcome"]["fn"].log_prob(data.outcome)
+
+    traced = jax.make_jaxpr(likelihood)(leaves)
+    used = dce_jaxpr(traced.jaxpr, [True] * len(traced.jaxpr.outvars))[1]
+    read = jax.tree.unflatten(structure, used)
+
+    def blank(values: Any, reads: Any) -> Any:
+        return values if reads else jnp.zeros_like(values)
+
+    return comparisons.replace(
+        annotator=None if comparisons.annotator is None else blank(comparisons.annotator, read.annotator),
+        row_columns={n: blank(v, read.row_columns[n]) for n, v in comparisons.row_columns.items()},
+        shown_columns={n: blank(v, read.shown_columns[n]) for n, v in comparisons.shown_columns.items()},
+    )
+
+
+def _turned(data: Comparisons, order: np.ndarray) -> Comparisons:
+    """The things shown in another order, (n, k) columns for each row; outcomes name the same things."""
+    shown, outcome = np.asarray(data.shown), np.asarray(data.outcome)
+    place = np.argsort(order, 1)
+    chosen = np.take_along_axis(place, np.minimum(outcome, data.k - 1)[:, None], 1)[:, 0]
+    rows, tally = np.arange(len(data))[:, None], data.tally
+    if tally is not None:
+        tally = jnp.concatenate([jnp.asarray(np.asarray(tally)[rows, order]), tally[:, data.k :]], 1)
+    return data.replace(
+        tally=tally,
+        shown=jnp.asarray(shown[rows, order]),
+        outcome=jnp.asarray(np.where(outcome < data.k, chosen, outcome), jnp.int32),
+        shown_columns={n: jnp.asarray(np.asarray(v)[rows, order]) for n, v in data.shown_columns.items()},
+    )
+
+
+def _sides_alike(model: Model, data: Comparisons) -> bool:
+    """Whether the potential is the same with the things shown in reverse, at two points.
+
+    `data` are condensed already, so that the program that compares them is the one that inference uses.
+    """
+    try:
+        sites_of(model, data.replace(presentation="lost"))
+    except ValueError:
+        return False
+    turned = _turned(data, np.tile(np.arange(data.k)[::-1], (len(data), 1)))
+    middle, unravel = ravel_pytree(medians(model, data))
+    random = np.random.default_rng(0)
+    for _ in range(2):
+        point = middle + jnp.asarray(random.standard_normal(middle.shape), middle.dtype)
+        one, other = (np.asarray(slope_of(model, unravel)(point, each)[1]) for each in (data, turned))
+        if not np.abs(one - other).max() <= ALIKE * np.abs(one).max():
+            return False
+    return True
+
+
+def _in_order(data: Comparisons) -> Comparisons:
+    return _turned(data, np.argsort(np.asarray(data.shown), 1, kind="stable"))
+
+
+def _tallied(data: Comparisons, outcomes: int) -> Comparisons:
+    """One row for all outcomes of what is otherwise the same."""
+    answers = np.asarray(data.count) * np.asarray(data.weight, np.float64)
+    outcome = np.asarray(data.outcome)
+    blank = data.replace(outcome=jnp.zeros_like(data.outcome), weight=jnp.ones_like(data.weight))
+    code = row_codes(blank)
+    _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+    tally = np.zeros((len(first), outcomes))
+    np.add.at(tally, (inverse, outcome), answers)
+    return take(blank, first, np.ones(len(first))).replace(tally=jnp.asarray(tally, jnp.float32))

@@ -1,0 +1,135 @@
+"""A run of chains: blocks one after the other, tuned in between, side by side on what the machine has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from bayespref.comparisons import Comparisons
+from bayespref.inference.blocks import Block, Chain, Tuning, advance
+from bayespref.inference.program import Model
+from bayespref.inference.scales import Beginning
+from bayespref.inference.tuning import LARGEST, Step, rescaled, stepped
+
+if TYPE_CHECKING:
+    from bayespref.inference.checkpoint import Checkpoint
+
+METHODS = ("parallel", "vectorized", "sequential")
+
+
+class Run(NamedTuple):
+    """What stays the same over a run."""
+
+    model: Model
+    unravel: Callable
+    comparisons: Comparisons
+    target_accept: float
+    max_tree_depth: int
+    chain_method: str | None
+
+
+class State(NamedTuple):
+    """What a run carries from block to block.
+
+    Attributes:
+        done: steps of the plan that are behind. chains: (chains, ...) where they stand.
+        tuning: how they move. window: blocks since the scales were last taken, by step and chain.
+        kept: blocks of draws, by step and chain.
+    """
+
+    done: int
+    chains: list[Chain]
+    tuning: Tuning
+    window: list[list[Block]]
+    kept: list[list[Block]]
+
+
+def sample(
+    key: Array, run: Run, begun: Beginning, steps: list[Step], held: Checkpoint | None, *, progress: bool
+) -> list[list[Block]]:
+    """Run the steps of a plan; the blocks of draws of every chain."""
+    from tqdm.auto import tqdm
+
+    state = begin(key, begun)
+    if held is not None:
+        state = held.load(state)
+    if (
+        method_of(run) == "parallel"
+    ):  # compiled before there are threads, which NumPyro's handlers cannot take
+        all_advanced(run, state.chains[:1], state.tuning, 0)
+    total = sum(step.draws for step in steps)
+    with tqdm(total=total, disable=not progress, desc="nuts") as bar:
+        bar.update(sum(step.draws for step in steps[: state.done]))
+        for step in steps[state.done :]:
+            state = advanced(run, state, step)
+            if held is not None:
+                held.save(state)
+            bar.update(step.draws)
+    return [list(blocks) for blocks in zip(*state.kept, strict=True)]
+
+
+def begin(key: Array, begun: Beginning) -> State:
+    """A run before its first block."""
+    keys = jax.random.split(key, len(begun.positions))
+    chains = [Chain(jnp.asarray(p), k) for p, k in zip(begun.positions, keys, strict=True)]
+    first = np.float32(min(1.0, 1.5 * begun.positions.shape[1] ** -0.25))
+    return State(0, chains, Tuning(jnp.asarray(begun.scale), first), [], [])
+
+
+def advanced(run: Run, state: State, step: Step) -> State:
+    """The run one step of its plan further on."""
+    chains, blocks = all_advanced(run, state.chains, state.tuning, step.draws)
+    if step.kept:
+        return state._replace(done=state.done + 1, chains=chains, kept=[*state.kept, blocks])
+    tuning, window = stepped(state.tuning, blocks, run.target_accept), [*state.window, blocks]
+    if step.rescales:
+        tuning, window = rescaled(tuning, [block for each in window for block in each]), []
+    return state._replace(done=state.done + 1, chains=chains, tuning=tuning, window=window)
+
+
+def all_advanced(
+    run: Run, chains: list[Chain], tuning: Tuning, draws: int
+) -> tuple[list[Chain], list[Block]]:
+    """All chains a block further on, and what each drew."""
+
+    def forward(chain: Chain) -> tuple[Chain, Block]:
+        size = {"size": LARGEST, "depth": run.max_tree_depth}
+        chain, block = advance(run.model, run.unravel, chain, tuning, run.comparisons, draws, **size)
+        return chain, jax.tree.map(np.asarray, block)
+
+    method = method_of(run)
+    if method == "vectorized":
+        chain, block = forward(_stacked(chains))
+        pairs = list(zip(_apart(chain, len(chains)), _apart(block, len(chains)), strict=True))
+    elif method == "sequential" or len(chains) == 1:
+        pairs = [forward(chain) for chain in chains]
+    else:
+        with ThreadPoolExecutor(min(len(chains), cores())) as pool:
+            pairs = list(pool.map(forward, chains))
+    blocks = [jax.tree.map(lambda value: value[:draws], block) for _, block in pairs]
+    return [chain for chain, _ in pairs], blocks
+
+
+def _stacked(trees: list[Any]) -> Any:
+    return jax.tree.map(lambda *each: jnp.stack(each), *trees)
+
+
+def _apart(tree: Any, number: int) -> list[Any]:
+    return [jax.tree.map(lambda value, index=index: value[index], tree) for index in range(number)]
+
+
+def method_of(run: Run) -> str:
+    """What was asked for, or what suits the machine."""
+    return run.chain_method or ("parallel" if jax.default_backend() == "cpu" else "vectorized")
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,78 @@
+"""How chains are tuned between blocks, all together: step size by acceptance, scales by draws and slopes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import ndtri
+
+from bayespref.inference.blocks import Block, Tuning
+
+FIRST, LARGEST = (10, 15), 50
+"""Draws of the first blocks, which find the step size alone, and of the largest block."""
+LAST = 0.2
+"""Share of warm-up, at most LARGEST draws, that settles the step size at the end."""
+FAITH = 10
+"""Draws' worth of faith in the scales that a window starts with."""
+
+
+class Step(NamedTuple):
+    """One block of the plan: its draws, whether they are kept, and whether scales are taken after it."""
+
+    draws: int
+    kept: bool = False
+    rescales: bool = False
+
+
+def plan(warmup: int, draws: int) -> list[Step]:
+    """Blocks of a run: step sizes, then windows of doubling length for scales, step sizes again, draws.
+
+    Example:
+        >>> [step.draws for step in plan(100, 60)]
+        [10, 15, 50, 5, 20, 50, 10]
+    """
+    steps, left = [], warmup
+    for size in FIRST:
+        steps.append(Step(min(size, left)))
+        left -= steps[-1].draws
+    last = min(LARGEST, int(LAST * warmup))
+    window = 25
+    while left - last > 0:
+        here = window if left - last >= 3 * window else left - last
+        blocks = _blocks(here)
+        steps += [Step(size) for size in blocks[:-1]] + [Step(blocks[-1], rescales=True)]
+        left, window = left - here, 2 * window
+    steps += [Step(size) for size in _blocks(left)]
+    return [step for step in steps if step.draws] + [Step(size, kept=True) for size in _blocks(draws)]
+
+
+def _blocks(draws: int) -> list[int]:
+    return [min(LARGEST, draws - start) for start in range(0, draws, LARGEST)]
+
+
+def stepped(tuning: Tuning, blocks: list[Block], target: float) -> Tuning:
+    """The step size at which the share accepted would be `target`, from that of these blocks.
+
+    In many dimensions a trajectory of steps e is accepted with probability 2 Phi(-c e^2) (Beskos et al.,
+    2013): one pair of the two gives c.
+    """
+    share = np.concatenate([np.asarray(block.acceptance_rate) for block in blocks]).mean()
+    ratio = ndtri(target / 2) / ndtri(np.clip(share, 0.02, 0.998) / 2)
+    return tuning._replace(step_size=np.float32(tuning.step_size * np.clip(np.sqrt(ratio), 0.25, 4.0)))
+
+
+def rescaled(tuning: Tuning, blocks: list[Block]) -> Tuning:
+    """Scales from all chains' draws u and slopes g of a window: sd_i^2 = sd(u_i) / sd(g_i), shrunk to 1.
+
+    For a normal posterior that is its standard deviation exactly, whatever the draws are (Seyboldt, nutpie).
+    """
+    scale = np.asarray(tuning.scale, np.float64)
+    position = np.concatenate([np.asarray(block.position, np.float64) for block in blocks])
+    position = position - position.mean(0)
+    u = np.linalg.solve(scale, position.T).T if scale.ndim == 2 else position / scale
+    slope = np.concatenate([np.asarray(block.slope, np.float64) for block in blocks])
+    spread = np.log(u.std(0) + 1e-10) - np.log(slope.std(0) + 1e-10)
+    faith = len(u) / (len(u) + FAITH)
+    factor = np.exp(np.clip(0.5 * faith * spread, -5, 5))
+    return tuning._replace(scale=np.asarray(scale * factor, np.asarray(tuning.scale).dtype))

@@ -1,0 +1,182 @@
+"""Runs of chains: what is tuned between blocks, what is compiled once, and what an interruption leaves."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import answers
+from jax.flatten_util import ravel_pytree
+from scipy.stats import norm
+from test_inference import board
+
+import bayespref as bp
+from bayespref.inference import sampling, scales, starting
+from bayespref.inference.blocks import Block, Tuning
+from bayespref.inference.program import sites_of
+from bayespref.inference.tuning import FAITH, plan, rescaled, stepped
+from bayespref.models import bradley_terry, crowd_tastes, rationality_by_annotator
+
+KEY = jax.random.key(2)
+SHORT = functools.partial(bp.nuts, chains=3, warmup=60, draws=70, progress=False)
+pytestmark = pytest.mark.filterwarnings("ignore::bayespref.FitWarning")  # short, on purpose
+
+
+@pytest.fixture(scope="module")
+def data():
+    return board(6, 300, 0)
+
+
+@pytest.mark.parametrize("warmup", [0, 1, 30, 75, 300, 1000])
+def test_a_plan_has_the_draws_asked_for(warmup):
+    steps = plan(warmup, 130)
+    assert sum(step.draws for step in steps if not step.kept) == warmup
+    assert sum(step.draws for step in steps if step.kept) == 130
+    kept = [step.kept for step in steps]
+    assert kept == sorted(kept) and all(0 < step.draws <= 50 for step in steps)
+    # Step sizes are found again after the last scales.
+    assert not any(step.rescales for step in steps if step.kept)
+    tuned = [step for step in steps if not step.kept]
+    assert not tuned or not tuned[-1].rescales
+
+
+def block(position, slope, share=0.8):
+    rows = len(position)
+    stats = np.full(rows, share), np.zeros(rows), np.zeros(rows, bool)
+    return Block(position, slope, np.ones(rows, int), *stats)
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_scales_of_a_normal_posterior_are_found_exactly(dense):
+    """Slopes u / sd^2 of draws u: sd, but for the faith in what was there before."""
+    random = np.random.default_rng(0)
+    sd, size = np.array([0.1, 1.0, 20.0]), 200
+    before = np.array([0.5, 1.0, 2.0])
+    u = random.normal(size=(size, 3)) * sd / before
+    scale = np.linalg.qr(random.normal(size=(3, 3)))[0] * before if dense else before
+    position = u @ scale.T if dense else u * scale
+    found = rescaled(Tuning(scale, 1.0), [block(position + 7, u / (sd / before) ** 2)])
+    expected = before * (sd / before) ** (size / (size + FAITH))
+    axes = np.linalg.norm(found.scale, axis=0) if dense else found.scale
+    np.testing.assert_allclose(axes, expected, rtol=1e-6)
+
+
+def test_the_step_size_is_that_of_the_acceptance_wanted():
+    """Where 2 Phi(-c e^2) is the share accepted, one look is enough."""
+    c, step = 0.7, 0.5
+    share = 2 * norm.cdf(-c * step**2)
+    found = stepped(Tuning(np.ones(1), step), [block(np.zeros((4, 1)), np.zeros((4, 1)), share)], 0.8)
+    assert 2 * norm.cdf(-c * found.step_size**2) == pytest.approx(0.8, abs=1e-6)
+
+
+def test_chains_start_with_the_scales_of_the_normal_approximation():
+    """scale scale' is the inverse Hessian where chains start, within 2 % in every direction."""
+    data = board(6, 2000, 1)
+    model = functools.partial(bradley_terry, scale=1.0)
+    begun = scales.beginning(np.random.default_rng(0), model, data, 400, None)
+    middle = begun.positions.mean(0)
+    hessian = starting.hessian_of(model, begun.unravel)(jnp.asarray(middle), data)
+    seen = np.linalg.eigvalsh(begun.scale.T @ np.asarray(hessian) @ begun.scale)
+    np.testing.assert_allclose(seen, 1.0, rtol=0.02)
+    # Positions are draws of it: a variance from 400 has a relative standard error of sqrt(2 / 399).
+    whitened = np.linalg.solve(begun.scale, (begun.positions - middle).T)
+    np.testing.assert_allclose(whitened.var(1, ddof=1), 1.0, atol=4 * np.sqrt(2 / 399))
+
+
+@pytest.mark.parametrize("model", [rationality_by_annotator, crowd_tastes])
+def test_one_probe_tells_the_curvatures_of_all_annotators(model, monkeypatch):
+    """Probed together or one by one, axis by axis: the same scales."""
+    data = answers(rows=200)
+    found = scales.beginning(np.random.default_rng(0), model, data, 2, None)
+    vector = np.asarray(ravel_pytree(starting.medians(model, data))[0], np.float64)
+    slope = starting.slope_of(model, found.unravel)
+    monkeypatch.setattr(scales, "DENSE", 0)
+
+    def objective(x):
+        return starting.finite(*slope(jnp.asarray(x, jnp.float32), data))
+
+    groups = scales._apart(found.places, sites_of(model, data), len(vector))
+    assert len(groups) < len(vector)
+    each = [np.array([index]) for index in range(len(vector))]
+    together, alone = (scales._scale(objective, vector, probes) for probes in (groups, each))
+    # A difference of float32 slopes over a step of .01 is known to about 2 %.
+    np.testing.assert_allclose(together, alone, rtol=0.02)
+
+
+def test_chains_side_by_side_or_one_after_the_other_are_the_same_chains(data):
+    side, after = (SHORT(KEY, bradley_terry, data, chain_method=m) for m in ("parallel", "sequential"))
+    for name, value in side["latent"].to_dataset().items():
+        np.testing.assert_array_equal(value, after["latent"][name])
+
+
+def test_chains_in_one_program_draw_from_the_same_posterior(data):
+    """Means of worths within 5 standard errors, which 120 effective draws of 210 make."""
+    one, other = (
+        SHORT(KEY, bradley_terry, data, chain_method=m)["posterior"]["log_density"]
+        for m in ("vectorized", "parallel")
+    )
+    sd = np.sqrt((one.var(("chain", "draw")) + other.var(("chain", "draw"))) / 120)
+    assert (np.abs(one.mean(("chain", "draw")) - other.mean(("chain", "draw"))) < 5 * sd).all()
+    assert one.shape == other.shape
+
+
+def test_a_second_fit_compiles_nothing(data):
+    """Other answers of the same shape, another key: the programs that are there."""
+    SHORT(KEY, bradley_terry, data)
+    other, key, compiled = data.replace(outcome=1 - data.outcome), jax.random.key(3), []
+
+    def listen(event, _, **about):
+        if "backend_compile" in event:
+            compiled.append(about.get("fun_name"))
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    SHORT(key, bradley_terry, other)
+    jax.monitoring.unregister_event_duration_listener(listen)
+    assert compiled == []
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize("at", [2, 6])
+def test_an_interrupted_run_ends_with_the_same_draws(data, tmp_path, monkeypatch, at):
+    """Bit by bit, whether it was interrupted in warm-up or while drawing."""
+    whole = SHORT(KEY, bradley_terry, data)
+    path, steps = tmp_path / "run.npz", []
+
+    def interrupt(*arguments):
+        steps.append(arguments)
+        if len(steps) == at:
+            raise Interrupted
+        return advanced(*arguments)
+
+    advanced = sampling.advanced
+    monkeypatch.setattr(sampling, "advanced", interrupt)
+    with pytest.raises(Interrupted):
+        SHORT(KEY, bradley_terry, data, checkpoint=path)
+    monkeypatch.setattr(sampling, "advanced", advanced)
+    resumed = SHORT(KEY, bradley_terry, data, checkpoint=path)
+    for group in ("latent", "sample_stats"):
+        for name, value in whole[group].to_dataset().items():
+            np.testing.assert_array_equal(value, resumed[group][name])
+    for other, why in ((jax.random.key(9), "of another run"),):
+        with pytest.raises(ValueError, match=why):
+            SHORT(other, bradley_terry, data, checkpoint=path)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match="cannot be read"):
+        SHORT(KEY, bradley_terry, data, checkpoint=path)
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ({"chain_method": "threads"}, "chain_method is one of"),
+        ({"chains": 0}, "chains is at least 1"),
+        ({"draws": 0}, "draws is at least 1"),
+    ],
+)
+def test_settings_that_cannot_be(data, bad, said):
+    with pytest.raises(ValueError, match=said):
+        SHORT(KEY, bradley_terry, data, **bad)
