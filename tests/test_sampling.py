@@ -15,7 +15,7 @@ import bayespref as bp
 from bayespref.inference import sampling, scales, starting
 from bayespref.inference.blocks import Block, Tuning
 from bayespref.inference.program import sites_of
-from bayespref.inference.tuning import FAITH, plan, rescaled, stepped
+from bayespref.inference.tuning import FAITH, plan, rescaled, settled, stepped
 from bayespref.models import bradley_terry, crowd_tastes, rationality_by_annotator
 
 KEY = jax.random.key(2)
@@ -38,13 +38,19 @@ def test_a_plan_has_the_draws_asked_for(warmup):
     # Step sizes are found again after the last scales.
     assert not any(step.rescales for step in steps if step.kept)
     tuned = [step for step in steps if not step.kept]
-    assert not tuned or not tuned[-1].rescales
+    assert not tuned or (tuned[-1].settles and not tuned[-1].rescales)
+    assert sum(step.settles for step in steps) == bool(tuned)
 
 
 def block(position, slope, share=0.8):
     rows = len(position)
     stats = np.full(rows, share), np.zeros(rows), np.zeros(rows, bool)
     return Block(position, slope, np.ones(rows, int), *stats)
+
+
+def test_the_step_size_in_the_end_is_the_mean_of_late_ones():
+    assert settled([(50, 9.0), (25, 1.0), (75, 16.0)]) == pytest.approx(16 ** (75 / 75))
+    assert settled([(50, 9.0), (50, 1.0), (50, 16.0)]) == pytest.approx(4.0)
 
 
 @pytest.mark.parametrize("dense", [False, True])

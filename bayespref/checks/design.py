@@ -82,9 +82,9 @@ def rows_of(data: Comparisons) -> tuple[Comparisons, np.ndarray]:
     if data.answers <= SINGLE_ROWS:
         single = single.expanded()
         return blank(single), np.arange(len(single))
-    from bayespref.subsetting import _row_codes, take
+    from bayespref.subsetting import row_codes, take
 
-    code = _row_codes(single.replace(outcome=None))
+    code = row_codes(single.replace(outcome=None))
     _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
     return blank(take(single, first, np.ones(len(first), np.int64))), inverse
 

@@ -55,7 +55,9 @@ class Checkpoint:
         keys = jax.random.wrap_key_data(jnp.asarray(held["keys"]), impl=jax.random.key_impl(self.key))
         chains = [Chain(jnp.asarray(z), key) for z, key in zip(held["positions"], keys, strict=True)]
         tuning = Tuning(jnp.asarray(held["scale"]), held["step_size"])
-        return State(int(held["done"]), chains, tuning, *(_blocks(held, name) for name in ("window", "kept")))
+        sizes = [(int(draws), float(size)) for draws, size in held["sizes"].reshape(-1, 2)]
+        blocks = (_blocks(held, name) for name in ("window", "kept"))
+        return State(int(held["done"]), chains, tuning, sizes, *blocks)
 
     def save(self, state: State) -> None:
         """Write the run, whole or not at all."""
@@ -66,6 +68,7 @@ class Checkpoint:
             "keys": np.stack([jax.random.key_data(chain.key) for chain in state.chains]),
             "scale": np.asarray(state.tuning.scale),
             "step_size": np.asarray(state.tuning.step_size),
+            "sizes": np.array(state.sizes),
         }
         for name in ("window", "kept"):
             for step, chains in enumerate(getattr(state, name)):

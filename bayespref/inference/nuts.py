@@ -53,7 +53,7 @@ def nuts(
         warmup: steps of adaptation per chain, thrown away.
         draws: draws kept per chain.
         target_accept: target acceptance; nearer 1 takes smaller steps. None takes 0.8, with effects by
-            annotator 0.9: annotators who hardly differ, the answer often hoped for, make a funnel where 0.8
+            annotator 0.95: annotators who hardly differ, the answer often hoped for, make a funnel where 0.8
             diverges now and then.
         max_tree_depth: limit on doublings of a trajectory.
         chain_method: "parallel", a thread for each processor core; "vectorized", all chains in one program;
@@ -80,7 +80,7 @@ def nuts(
         differ = any(
             site.annotator_axis is not None for site in sites_of(model, comparisons).values() if site.latent
         )
-        target_accept = 0.9 if differ else 0.8
+        target_accept = 0.95 if differ else 0.8
     settings = {
         "chains": chains,
         "warmup": warmup,

@@ -16,7 +16,7 @@ from bayespref.comparisons import Comparisons
 from bayespref.inference.blocks import Block, Chain, Tuning, advance
 from bayespref.inference.program import Model
 from bayespref.inference.scales import Beginning
-from bayespref.inference.tuning import LARGEST, Step, rescaled, stepped
+from bayespref.inference.tuning import LARGEST, Step, rescaled, settled, stepped
 
 if TYPE_CHECKING:
     from bayespref.inference.checkpoint import Checkpoint
@@ -40,13 +40,15 @@ class State(NamedTuple):
 
     Attributes:
         done: steps of the plan that are behind. chains: (chains, ...) where they stand.
-        tuning: how they move. window: blocks since the scales were last taken, by step and chain.
+        tuning: how they move. sizes: draws of each block of warm-up, and the step size found after it.
+        window: blocks since the scales were last taken, by step and chain.
         kept: blocks of draws, by step and chain.
     """
 
     done: int
     chains: list[Chain]
     tuning: Tuning
+    sizes: list[tuple[int, float]]
     window: list[list[Block]]
     kept: list[list[Block]]
 
@@ -80,7 +82,7 @@ def begin(key: Array, begun: Beginning) -> State:
     keys = jax.random.split(key, len(begun.positions))
     chains = [Chain(jnp.asarray(p), k) for p, k in zip(begun.positions, keys, strict=True)]
     first = np.float32(min(1.0, 1.5 * begun.positions.shape[1] ** -0.25))
-    return State(0, chains, Tuning(jnp.asarray(begun.scale), first), [], [])
+    return State(0, chains, Tuning(jnp.asarray(begun.scale), first), [], [], [])
 
 
 def advanced(run: Run, state: State, step: Step) -> State:
@@ -89,9 +91,12 @@ def advanced(run: Run, state: State, step: Step) -> State:
     if step.kept:
         return state._replace(done=state.done + 1, chains=chains, kept=[*state.kept, blocks])
     tuning, window = stepped(state.tuning, blocks, run.target_accept), [*state.window, blocks]
+    sizes = [*state.sizes, (step.draws, float(tuning.step_size))]
     if step.rescales:
         tuning, window = rescaled(tuning, [block for each in window for block in each]), []
-    return state._replace(done=state.done + 1, chains=chains, tuning=tuning, window=window)
+    if step.settles:
+        tuning = tuning._replace(step_size=settled(sizes))
+    return state._replace(done=state.done + 1, chains=chains, tuning=tuning, sizes=sizes, window=window)
 
 
 def all_advanced(

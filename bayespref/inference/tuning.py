@@ -18,11 +18,16 @@ FAITH = 10
 
 
 class Step(NamedTuple):
-    """One block of the plan: its draws, whether they are kept, and whether scales are taken after it."""
+    """One block of the plan: its draws, whether they are kept, and what is tuned after it.
+
+    Attributes:
+        rescales: whether scales are taken. settles: whether warm-up ends, and with it the step size's search.
+    """
 
     draws: int
     kept: bool = False
     rescales: bool = False
+    settles: bool = False
 
 
 def plan(warmup: int, draws: int) -> list[Step]:
@@ -44,7 +49,9 @@ def plan(warmup: int, draws: int) -> list[Step]:
         steps += [Step(size) for size in blocks[:-1]] + [Step(blocks[-1], rescales=True)]
         left, window = left - here, 2 * window
     steps += [Step(size) for size in _blocks(left)]
-    return [step for step in steps if step.draws] + [Step(size, kept=True) for size in _blocks(draws)]
+    steps = [step for step in steps if step.draws]
+    steps[-1:] = [step._replace(settles=True) for step in steps[-1:]]
+    return steps + [Step(size, kept=True) for size in _blocks(draws)]
 
 
 def _blocks(draws: int) -> list[int]:
@@ -60,6 +67,17 @@ def stepped(tuning: Tuning, blocks: list[Block], target: float) -> Tuning:
     share = np.concatenate([np.asarray(block.acceptance_rate) for block in blocks]).mean()
     ratio = ndtri(target / 2) / ndtri(np.clip(share, 0.02, 0.998) / 2)
     return tuning._replace(step_size=np.float32(tuning.step_size * np.clip(np.sqrt(ratio), 0.25, 4.0)))
+
+
+def settled(sizes: list[tuple[int, float]]) -> np.float32:
+    """The step size in the end: the geometric mean of those found over the later half of warm-up.
+
+    Args:
+        sizes: draws of each block, and the step size found after it.
+    """
+    draws, size = np.array(sizes).T
+    late = np.cumsum(draws) > draws.sum() / 2
+    return np.float32(np.exp(np.average(np.log(size[late]), weights=draws[late])))
 
 
 def rescaled(tuning: Tuning, blocks: list[Block]) -> Tuning:
