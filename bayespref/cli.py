@@ -107,6 +107,7 @@ def fit(
     target_accept: float | None = None,
     steps: int | None = None,
     guide: str | None = None,
+    checkpoint: str | None = None,
     progress: bool | None = None,
     columns: Columns | None = None,
 ) -> None:
@@ -125,6 +126,7 @@ def fit(
         target_accept: Target acceptance, nearer 1 for smaller steps (nuts).
         steps: Steps of the optimiser (svi).
         guide: Family of the approximation (svi): normal for models with thousands of weights.
+        checkpoint: A file to go on from if interrupted: run the same command again (nuts).
         progress: Show a progress bar; on a terminal unless said.
         columns: Which columns are what.
     """
@@ -139,7 +141,7 @@ def fit(
     suited, reason = recommended(sites)
     chosen, why = (method, "") if method else (suited, f" (chosen because {reason})")
     settings = {"chains": chains, "warmup": warmup, "draws": draws, "target_accept": target_accept}
-    settings |= {"steps": steps, "guide": guide}
+    settings |= {"steps": steps, "guide": guide, "checkpoint": checkpoint}
     run = method_with(chosen, settings, progress=sys.stderr.isatty() if progress is None else progress)
 
     import jax

@@ -167,9 +167,8 @@ def test_an_interrupted_run_ends_with_the_same_draws(data, tmp_path, monkeypatch
     for group in ("latent", "sample_stats"):
         for name, value in whole[group].to_dataset().items():
             np.testing.assert_array_equal(value, resumed[group][name])
-    for other, why in ((jax.random.key(9), "of another run"),):
-        with pytest.raises(ValueError, match=why):
-            SHORT(other, bradley_terry, data, checkpoint=path)
+    with pytest.raises(ValueError, match="of another run"):
+        SHORT(jax.random.key(9), bradley_terry, data, checkpoint=path)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ValueError, match="cannot be read"):
         SHORT(KEY, bradley_terry, data, checkpoint=path)
@@ -181,6 +180,7 @@ def test_an_interrupted_run_ends_with_the_same_draws(data, tmp_path, monkeypatch
         ({"chain_method": "threads"}, "chain_method is one of"),
         ({"chains": 0}, "chains is at least 1"),
         ({"draws": 0}, "draws is at least 1"),
+        ({"checkpoint": "no/such/folder/run.npz"}, "a folder that is there"),
     ],
 )
 def test_settings_that_cannot_be(data, bad, said):
