@@ -36,6 +36,20 @@ def first_one_favoured(comparisons):
     bp.observe(comparisons, choices.logit(score + bias * jnp.array([1.0, 0.0])))
 
 
+def first_one_favoured_once(comparisons):
+    """Favours what was shown first in the few rows where a column says so."""
+    score = rewards.item_table(comparisons)[comparisons.shown]
+    bias = numpyro.sample("bias", dist.Normal(0.0, 1.0))
+    bias = bias * comparisons.row_columns["time"]
+    bp.observe(comparisons, choices.logit(score + bias[:, None] * jnp.array([1.0, 0.0])))
+
+
+def with_one_marked():
+    """Answers of which one is marked."""
+    data = with_columns()
+    return data.replace(row_columns={"time": jnp.zeros(len(data)).at[7].set(1.0)})
+
+
 def with_columns():
     """Answers with a column of two values on rows, and one on what was shown."""
     random = np.random.default_rng(3)
@@ -55,6 +69,7 @@ CASES = {
     "of four": (models.bradley_terry, functools.partial(pooled, k=4), 5),
     "position": (models.bradley_terry_position, pooled, 20),
     "position by hand": (first_one_favoured, pooled, 20),
+    "position in one answer": (first_one_favoured_once, with_one_marked, 13),
     "ties": (models.davidson, functools.partial(pooled, ties=True), 10),
     "probit": (models.thurstone, pooled, 10),
     "annotators": (models.rationality_by_annotator, pooled, 40),

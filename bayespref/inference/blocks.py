@@ -33,7 +33,7 @@ class Tuning(NamedTuple):
     """How chains move: steps of `step_size` in u, position = here + scale u; scale is (d,) or (d, d)."""
 
     scale: ArrayLike
-    step_size: ArrayLike
+    step_size: float
 
 
 class Block(NamedTuple):

@@ -58,7 +58,7 @@ class Checkpoint:
             )
         keys = jax.random.wrap_key_data(jnp.asarray(held["keys"]), impl=jax.random.key_impl(self.key))
         chains = [Chain(jnp.asarray(z), key) for z, key in zip(held["positions"], keys, strict=True)]
-        tuning = Tuning(jnp.asarray(held["scale"]), held["step_size"])
+        tuning = Tuning(jnp.asarray(held["scale"]), float(held["step_size"]))
         sizes = [(int(draws), float(size)) for draws, size in held["sizes"].reshape(-1, 2)]
         blocks = (_blocks(held, name) for name in ("window", "kept"))
         return State(int(held["done"]), chains, tuning, sizes, *blocks)
@@ -80,7 +80,7 @@ class Checkpoint:
                     values[f"{name}.{step}.{field}"] = np.stack([getattr(one, field) for one in chains])
         with tempfile.TemporaryDirectory(dir=self.path.parent or ".", prefix=f".{self.path.name}.") as folder:
             part = Path(folder) / "part.npz"
-            np.savez(part, **values)
+            np.savez(part, allow_pickle=False, **values)
             os.replace(part, self.path)
 
 

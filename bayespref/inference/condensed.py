@@ -22,8 +22,8 @@ from bayespref.subsetting import merge, row_codes, take
 
 WORTH = 0.8
 """Share of the rows that has to be left at most, for the merging to be worth its compilation."""
-ALIKE = 1e-3
-"""Relative difference of slopes that rounding explains."""
+ALIKE, ROUNDING = 1e-3, 1e-5
+"""Difference of slopes that rounding explains: relative to each, and to the largest."""
 
 
 @remembered
@@ -118,7 +118,8 @@ def _sides_alike(model: Model, data: Comparisons) -> bool:
     for _ in range(2):
         point = middle + jnp.asarray(random.standard_normal(middle.shape), middle.dtype)
         one, other = (np.asarray(slope_of(model, unravel)(point, each)[1]) for each in (data, turned))
-        if not np.abs(one - other).max() <= ALIKE * np.abs(one).max():
+        explained = ALIKE * np.abs(one) + ROUNDING * np.abs(one).max()
+        if not (np.abs(one - other) <= explained).all():
             return False
     return True
 
@@ -131,7 +132,7 @@ def _tallied(data: Comparisons, outcomes: int) -> Comparisons:
     """One row for all outcomes of what is otherwise the same."""
     answers = np.asarray(data.count) * np.asarray(data.weight, np.float64)
     outcome = np.asarray(data.outcome)
-    blank = data.replace(outcome=jnp.zeros_like(data.outcome), weight=jnp.ones_like(data.weight))
+    blank = data.replace(outcome=jnp.zeros(len(data), jnp.int32), weight=jnp.ones_like(data.weight))
     code = row_codes(blank)
     _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
     tally = np.zeros((len(first), outcomes))

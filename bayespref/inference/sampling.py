@@ -62,9 +62,8 @@ def sample(
     state = begin(key, begun)
     if held is not None:
         state = held.load(state)
-    if (
-        method_of(run) == "parallel"
-    ):  # compiled before there are threads, which NumPyro's handlers cannot take
+    if method_of(run) == "parallel":
+        # Compiled before there are threads, which NumPyro's handlers cannot take.
         all_advanced(run, state.chains[:1], state.tuning, 0)
     total = sum(step.draws for step in steps)
     with tqdm(total=total, disable=not progress, desc="nuts") as bar:
@@ -81,7 +80,7 @@ def begin(key: Array, begun: Beginning) -> State:
     """A run before its first block."""
     keys = jax.random.split(key, len(begun.positions))
     chains = [Chain(jnp.asarray(p), k) for p, k in zip(begun.positions, keys, strict=True)]
-    first = np.float32(min(1.0, 1.5 * begun.positions.shape[1] ** -0.25))
+    first = min(1.0, 1.5 * begun.positions.shape[1] ** -0.25)
     return State(0, chains, Tuning(jnp.asarray(begun.scale), first), [], [], [])
 
 
@@ -91,7 +90,7 @@ def advanced(run: Run, state: State, step: Step) -> State:
     if step.kept:
         return state._replace(done=state.done + 1, chains=chains, kept=[*state.kept, blocks])
     tuning, window = stepped(state.tuning, blocks, run.target_accept), [*state.window, blocks]
-    sizes = [*state.sizes, (step.draws, float(tuning.step_size))]
+    sizes = [*state.sizes, (step.draws, tuning.step_size)]
     if step.rescales:
         tuning, window = rescaled(tuning, [block for each in window for block in each]), []
     if step.settles:

@@ -66,10 +66,10 @@ def stepped(tuning: Tuning, blocks: list[Block], target: float) -> Tuning:
     """
     share = np.concatenate([np.asarray(block.acceptance_rate) for block in blocks]).mean()
     ratio = ndtri(target / 2) / ndtri(np.clip(share, 0.02, 0.998) / 2)
-    return tuning._replace(step_size=np.float32(tuning.step_size * np.clip(np.sqrt(ratio), 0.25, 4.0)))
+    return tuning._replace(step_size=float(tuning.step_size * np.clip(np.sqrt(ratio), 0.25, 4.0)))
 
 
-def settled(sizes: list[tuple[int, float]]) -> np.float32:
+def settled(sizes: list[tuple[int, float]]) -> float:
     """The step size in the end: the geometric mean of those found over the later half of warm-up.
 
     Args:
@@ -77,7 +77,7 @@ def settled(sizes: list[tuple[int, float]]) -> np.float32:
     """
     draws, size = np.array(sizes).T
     late = np.cumsum(draws) > draws.sum() / 2
-    return np.float32(np.exp(np.average(np.log(size[late]), weights=draws[late])))
+    return float(np.exp(np.average(np.log(size[late]), weights=draws[late])))
 
 
 def rescaled(tuning: Tuning, blocks: list[Block]) -> Tuning:
