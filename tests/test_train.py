@@ -104,7 +104,7 @@ def simulated_maximum_likelihood(data, points=2048):
 def test_mixed_logit_has_the_tastes_of_simulated_likelihood_and_is_preferred(data):
     """Taste sds within 1 posterior sd of MSL; preferred by annotator, whatever the integration."""
     model = functools.partial(mixed_logit, common=("price",))
-    fit = bp.nuts(KEY, model, data, warmup=700, progress=False)
+    fit = bp.nuts(KEY, model, data, warmup=700, draws=2500, progress=False)
     assert bp.verdict(fit) == []
     spread = fit["posterior"]["taste_sd"].stack(draws=("chain", "draw"))
     names = list(spread["taste_feature"].values)
