@@ -92,15 +92,19 @@ def test_by_annotator_agrees_with_refitting_without_each(opinions):
 
 
 def test_unreliable_annotators_are_refitted(opinions, monkeypatch):
-    """With the k-hat threshold at its lowest every annotator is refitted, and the answer stays."""
+    """With a low k-hat threshold two annotators are refitted: the answer stays within 4 standard errors of the
+    difference, each annotator's own, and that of the others as it was.
+    """
     data, fit = opinions
     plain = bp.loo(KEY, opinion_by_annotator, fit, by="annotator")
     monkeypatch.setattr("bayespref.elpd._good_k", lambda draws: float(np.sort(plain.pareto_k.values)[-3]))
     refitted = bp.loo(KEY, opinion_by_annotator, fit, by="annotator")
     assert refitted.refitted == 2 <= MAX_SINGLE_REFITS
-    _, error = brute_force(KEY, opinion_by_annotator, fit, data, [0])
-    np.testing.assert_allclose(refitted.elpd_i, plain.elpd_i, atol=10 * error[0])
-    assert not np.array_equal(refitted.elpd_i, plain.elpd_i)
+    moved = np.abs(refitted.elpd_i.values - plain.elpd_i.values)
+    changed = np.flatnonzero(moved)
+    assert len(changed) == 2
+    _, error = brute_force(KEY, opinion_by_annotator, fit, data, changed)
+    assert (moved[changed] < 4 * np.sqrt(2) * error).all()
 
 
 def test_the_integral_does_not_depend_on_points_or_proposal(opinions):
