@@ -92,8 +92,9 @@ def test_by_annotator_agrees_with_refitting_without_each(opinions):
 
 
 def test_unreliable_annotators_are_refitted(opinions, monkeypatch):
-    """With a low k-hat threshold two annotators are refitted: the answer stays within 4 standard errors of the
-    difference, each annotator's own, and that of the others as it was.
+    """With a low k-hat threshold two annotators are refitted.
+
+    Their answers stay within 4 standard errors of the difference, their own; the others' as they were.
     """
     data, fit = opinions
     plain = bp.loo(KEY, opinion_by_annotator, fit, by="annotator")
