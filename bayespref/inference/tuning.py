@@ -61,8 +61,8 @@ def _blocks(draws: int) -> list[int]:
 def stepped(tuning: Tuning, blocks: list[Block], target: float) -> Tuning:
     """The step size at which the share accepted would be `target`, by the chain that accepted least.
 
-    A chain in the neck of a funnel needs smaller steps than the others. In many dimensions a trajectory of steps e is accepted with probability 2 Phi(-c e^2) (Beskos et al.,
-    2013): one pair of the two gives c.
+    A chain in the neck of a funnel needs smaller steps than the others. In many dimensions a trajectory of
+    steps e is accepted with probability 2 Phi(-c e^2) (Beskos et al., 2013): one pair of the two gives c.
     """
     share = min(float(np.mean(block.acceptance_rate)) for block in blocks)
     ratio = ndtri(target / 2) / ndtri(np.clip(share, 0.02, 0.998) / 2)
