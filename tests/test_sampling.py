@@ -180,6 +180,7 @@ def test_an_interrupted_run_ends_with_the_same_draws(data, tmp_path, monkeypatch
         ({"chain_method": "threads"}, "chain_method is one of"),
         ({"chains": 0}, "chains is at least 1"),
         ({"draws": 0}, "draws is at least 1"),
+        ({"target_accept": 1.0}, "target_accept lies between 0 and 1"),
         ({"checkpoint": "no/such/folder/run.npz"}, "a folder that is there"),
     ],
 )

@@ -118,6 +118,9 @@ def sampler(
         if value < least:
             raise refuse(f"{name} is at least {least}", str(value))
 
+    if not 0 < target_accept < 1:
+        raise refuse("target_accept lies between 0 and 1", str(target_accept))
+
     def draw(key: Array, comparisons: Comparisons, start: Values | None):
         own, begin_key = jax.random.split(key)
         fewer = condensed(model, comparisons)
