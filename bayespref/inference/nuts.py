@@ -29,7 +29,7 @@ def nuts(
     comparisons: Comparisons,
     *,
     chains: int = 4,
-    warmup: int = 300,
+    warmup: int = 500,
     draws: int = 1000,
     target_accept: float | None = None,
     max_tree_depth: int = 10,
