@@ -108,8 +108,8 @@ def observe(comparisons: Comparisons, choice: Distribution) -> Array:
             numpyro.sample("outcome", choice, obs=comparisons.outcome, infer={"event_dims": dims})
         )
     _check_fits(comparisons, choice)
-    rows = comparisons
-    answers = Counted(choice, rows.count, rows.weight, rows.available, rows.tally)
+    counts = (comparisons.count, comparisons.weight, comparisons.available, comparisons.tally)
+    answers = Counted(choice, *counts)
     with numpyro.plate("comparison", len(comparisons)):
         return jnp.asarray(numpyro.sample("outcome", answers, obs=comparisons.outcome))
 

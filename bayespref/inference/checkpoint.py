@@ -23,13 +23,13 @@ from bayespref.inference.tuning import Step
 class Checkpoint:
     """The file of one run: of this model, these data, key and plan, and no other."""
 
-    def __init__(self, path: Path, run: Run, key: Array, steps: list[Step]):
+    def __init__(self, path: Path, run: Run, key: Array, steps: list[Step], chains: int):
         if not path.parent.is_dir():
             raise refuse(
                 "a checkpoint lies in a folder that is there", repr(str(path)), remedy="Make the folder."
             )
         self.path, self.key = path, key
-        setting = [run.target_accept, run.max_tree_depth, steps]
+        setting = [run.target_accept, run.max_tree_depth, steps, chains]
         parts = [identity(run.model), setting, np.asarray(jax.random.key_data(key)).tolist()]
         self.of = _digest(run.comparisons, json.dumps(parts))
 

@@ -126,8 +126,9 @@ def sampler(
         fewer = condensed(model, comparisons)
         begun = beginning(generator(begin_key), model, fewer, chains, start)
         run = Run(model, begun.unravel, fewer, target_accept, max_tree_depth, chain_method)
-        held = None if checkpoint is None else Checkpoint(Path(checkpoint), run, own, plan(warmup, draws))
-        kept = sample(own, run, begun, plan(warmup, draws), held, progress=progress)
+        steps = plan(warmup, draws)
+        held = None if checkpoint is None else Checkpoint(Path(checkpoint), run, own, steps, chains)
+        kept = sample(own, run, begun, steps, held, progress=progress)
         position = np.stack([np.concatenate([block.position for block in blocks]) for blocks in kept])
         flat = {name: position.reshape(-1, position.shape[-1])[:, at] for name, at in begun.places.items()}
         drawn = constrained(model, comparisons, flat)

@@ -87,7 +87,8 @@ def begin(key: Array, begun: Beginning) -> State:
 def advanced(run: Run, state: State, step: Step) -> State:
     """The run one step of its plan further on."""
     chains, blocks = all_advanced(run, state.chains, state.tuning, step.draws)
-    if step.kept:
+    if step.kept:  # slopes are for tuning
+        blocks = [block._replace(slope=block.slope[:0]) for block in blocks]
         return state._replace(done=state.done + 1, chains=chains, kept=[*state.kept, blocks])
     tuning, window = stepped(state.tuning, blocks, run.target_accept), [*state.window, blocks]
     sizes = [*state.sizes, (step.draws, tuning.step_size)]
