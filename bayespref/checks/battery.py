@@ -21,7 +21,7 @@ from bayespref.choices.base import Around
 from bayespref.choices.links import LaplaceNoise, Probit
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.fit import data_of
-from bayespref.inference.program import Model, map_draws, run
+from bayespref.inference.program import Model, map_draws, observed
 from bayespref.losses import refuse_loss
 
 LOST = 0.02
@@ -100,9 +100,7 @@ def _check(model: Model, fit: xr.DataTree, data: Comparisons) -> bool:
             "rankings",
             remedy="Read them as choices of the best of what was shown, and check a model of those.",
         )
-    found: list = []
-    jax.eval_shape(lambda: found.append(run(model, data, {})["outcome"]["fn"]))
-    if not isinstance(inner := found[0].choice, Choice):
+    if not isinstance(inner := observed(model, data).choice, Choice):
         raise refuse("checks need a distribution from bayespref.choices", f"a {type(inner).__name__}")
     while isinstance(inner, Around):
         inner = inner.inner

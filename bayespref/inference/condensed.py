@@ -15,7 +15,7 @@ from jax.interpreters.partial_eval import dce_jaxpr
 
 from bayespref.choices import Choice
 from bayespref.comparisons import Comparisons
-from bayespref.inference.program import Model, remembered, run, sites_of
+from bayespref.inference.program import Model, observed, remembered, run, sites_of
 from bayespref.inference.starting import medians, slope_of
 from bayespref.observation import Counted
 from bayespref.subsetting import merge, row_codes, take
@@ -40,7 +40,7 @@ def condensed(model: Model, comparisons: Comparisons) -> Comparisons:
     Returns:
         Comparisons under which every parameter has the same likelihood, for inference alone.
     """
-    kind = _observed(model, comparisons)
+    kind = observed(model, comparisons)
     if comparisons.response != "choice" or not isinstance(kind.choice, Choice):
         return comparisons
     if not isinstance(kind, Counted) and (np.asarray(comparisons.weight) != 1).any():
@@ -52,17 +52,6 @@ def condensed(model: Model, comparisons: Comparisons) -> Comparisons:
         if len(fewer) <= WORTH * len(comparisons) and (data is blanked or _sides_alike(model, fewer)):
             return fewer
     return comparisons
-
-
-def _observed(model: Model, comparisons: Comparisons) -> Any:
-    """What the model observes, without its numbers."""
-    found = []
-
-    def record() -> None:
-        found.append(run(model, comparisons, {})["outcome"]["fn"])
-
-    jax.eval_shape(record)
-    return found[0]
 
 
 def _blanked(model: Model, comparisons: Comparisons) -> Comparisons:

@@ -131,33 +131,28 @@ def remembered[T](reads: Callable[[Model, Comparisons], T]) -> Callable[[Model, 
     return read
 
 
+def observed(model: Model, comparisons: Comparisons) -> Any:
+    """The distribution of what the model observes: its kind and shapes, without numbers."""
+    found: list[Any] = []
+    jax.eval_shape(lambda: found.append(run(model, comparisons, {})["outcome"]["fn"]))
+    return found[0]
+
+
 @remembered
 def choice_of(model: Model, comparisons: Comparisons) -> str:
     """Name of the distribution that the model observes, under its lapses: "logit", "probit", ..."""
-    kinds: list[str] = []
-
-    def record() -> None:
-        choice = run(model, comparisons, {})["outcome"]["fn"].choice
-        while hasattr(choice, "choice"):
-            choice = choice.choice
-        kinds.append(type(choice).__name__.lower())
-
-    jax.eval_shape(record)
-    return kinds[0]
+    choice = observed(model, comparisons).choice
+    while hasattr(choice, "choice"):
+        choice = choice.choice
+    return type(choice).__name__.lower()
 
 
 @remembered
 def response_of(model: Model, comparisons: Comparisons) -> tuple[str, int]:
     """The kind of answers that a model observes, and the number of levels of graded ones (else 0)."""
-    found: list[tuple[str, int]] = []
-
-    def record() -> None:
-        choice = run(model, comparisons, {})["outcome"]["fn"].choice
-        response = getattr(choice, "response", "choice")
-        found.append((response, choice.outcomes if response == "graded" else 0))
-
-    jax.eval_shape(record)
-    return found[0]
+    choice = observed(model, comparisons).choice
+    response = getattr(choice, "response", "choice")
+    return response, choice.outcomes if response == "graded" else 0
 
 
 def _plain(value: Any) -> Any:
