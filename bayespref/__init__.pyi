@@ -26,6 +26,7 @@ from .html_report import report as report
 from .inference.fit import load as load
 from .inference.fit import save as save
 from .inference.laplace import laplace as laplace
+from .inference.meshes import mesh as mesh
 from .inference.nuts import nuts as nuts
 from .inference.svi import svi as svi
 from .inference.temperature import matched_temperature as matched_temperature

@@ -13,12 +13,14 @@ import numpy as np
 import scipy.stats
 import xarray as xr
 from jax import Array
+from jax.sharding import Mesh
 from tqdm.auto import tqdm
 
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.batched import nuts_side_by_side
 from bayespref.inference.fit import latent_of
 from bayespref.inference.laplace import laplace
+from bayespref.inference.meshes import fetched
 from bayespref.inference.program import Model, Site, Values, response_of, run, sites_of
 from bayespref.inference.relabel import AXIS
 from bayespref.inference.svi import svi
@@ -65,7 +67,8 @@ def sbc(
         batch: data sets that nuts fits side by side.
         alpha: probability of a false alarm about any quantity.
         progress: show a progress bar.
-        settings: of the method: warmup, thin, target_accept, max_tree_depth for nuts; else its keywords.
+        settings: of the method: warmup, thin, target_accept, max_tree_depth for nuts, and a mesh to divide
+            the data sets of a batch among; else its keywords.
 
     Returns:
         A dataset: `rank` (simulation, quantity), `p_value` and `adjusted_p` (Holm) by quantity; attributes
@@ -139,7 +142,10 @@ def _by_nuts(
     thin: int = 4,
     target_accept: float = 0.9,
     max_tree_depth: int = 8,
+    mesh: Mesh | None = None,
 ) -> Values:
+    if mesh is not None and batch % mesh.size:
+        raise refuse(f"the mesh's {mesh.size} devices divide a batch", str(batch))
     keys, parts = jax.random.split(key, len(outcome)), []
     for at in range(0, len(outcome), batch):
         # The last batch is filled up, so that one program serves all.
@@ -153,9 +159,10 @@ def _by_nuts(
             thin=thin,
             target_accept=target_accept,
             depth=max_tree_depth,
+            mesh=mesh,
         )
         kept = min(batch, len(outcome) - at)
-        parts.append({name: np.asarray(value)[:kept] for name, value in part.items()})
+        parts.append({name: value[:kept] for name, value in fetched(part).items()})
         bar.update(kept)
     return {name: jnp.concatenate([part[name] for part in parts]) for name in parts[0]}
 

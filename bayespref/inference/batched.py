@@ -7,6 +7,7 @@ import functools
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.sharding import Mesh, PartitionSpec
 from numpyro.infer import NUTS
 from numpyro.infer.util import constrain_fn, potential_energy
 
@@ -14,8 +15,10 @@ from bayespref.comparisons import Comparisons
 from bayespref.inference.program import Model, Values
 from bayespref.inference.starting import NUDGE, medians
 
+FIXED = ("warmup", "draws", "thin", "depth", "mesh")
 
-@functools.partial(jax.jit, static_argnums=(0,), static_argnames=("warmup", "draws", "thin", "depth"))
+
+@functools.partial(jax.jit, static_argnums=(0,), static_argnames=FIXED)
 def nuts_side_by_side(
     model: Model,
     keys: Array,
@@ -26,6 +29,7 @@ def nuts_side_by_side(
     thin: int,
     target_accept: float,
     depth: int,
+    mesh: Mesh | None = None,
 ) -> Values:
     """One chain of the no-U-turn sampler for each data set: draws (s, draws, ...) of every latent site.
 
@@ -38,9 +42,10 @@ def nuts_side_by_side(
         thin: steps from one draw kept to the next.
         target_accept: target acceptance.
         depth: limit on doublings of a trajectory.
+        mesh: devices to divide the data sets among, each at its own pace.
     """
 
-    def one(key: Array, outcome: Array) -> Values:
+    def one(key: Array, outcome: Array, comparisons: Comparisons) -> Values:
         data = comparisons.replace(outcome=outcome)
 
         def potential(z: Values) -> Array:
@@ -66,4 +71,8 @@ def nuts_side_by_side(
         _, points = jax.lax.scan(kept, advance(state, warmup), None, length=draws)
         return jax.vmap(lambda z: constrain_fn(model, (data,), {}, z))(points)
 
-    return jax.vmap(one)(keys, jnp.asarray(comparisons.outcome))
+    each, outcome = jax.vmap(one, in_axes=(0, 0, None)), jnp.asarray(comparisons.outcome)
+    if mesh is not None:
+        own, all_ = PartitionSpec(mesh.axis_names), PartitionSpec()
+        each = jax.shard_map(each, mesh=mesh, in_specs=(own, own, all_), out_specs=own, check_vma=False)
+    return each(keys, outcome, comparisons.replace(outcome=None))

@@ -13,11 +13,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.sharding import Mesh, PartitionSpec
 from jax.typing import ArrayLike
 from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
 
 from bayespref.comparisons import Comparisons
+from bayespref.inference.meshes import CHAIN
 from bayespref.inference.program import Model
 from bayespref.inference.starting import potential_of, slope_of
 
@@ -62,17 +64,17 @@ def advance(
     *,
     size: int,
     depth: int,
+    mesh: Mesh | None = None,
 ) -> tuple[Chain, Block]:
     """The chain `draws` further on, at most `size`, and what it drew.
 
-    Chains (chains, ...) go in one program, side by side.
+    Chains (chains, ...) go in one program, side by side; on a mesh, each device at its own pace.
     """
     together = jnp.ndim(chain.position) == 2
     slope = _slopes_of(model, unravel) if together else slope_of(model, unravel)
     info = ParamInfo(chain.position, *slope(chain.position, comparisons))
-    return _program_of(model, unravel, size, depth, together=together)(
-        chain, info, tuning, draws, comparisons
-    )
+    program = _program_of(model, unravel, size, depth, together=together, mesh=mesh)
+    return program(chain, info, tuning, draws, comparisons)
 
 
 @functools.lru_cache(maxsize=64)
@@ -81,7 +83,9 @@ def _slopes_of(model: Model, unravel: Callable) -> Callable:
 
 
 @functools.lru_cache(maxsize=64)
-def _program_of(model: Model, unravel: Callable, size: int, depth: int, *, together: bool) -> Callable:
+def _program_of(
+    model: Model, unravel: Callable, size: int, depth: int, *, together: bool, mesh: Mesh | None
+) -> Callable:
     """A function (chain, its potential and slope, tuning, draws, comparisons) -> (chain, block)."""
     potential = potential_of(model, unravel)
 
@@ -118,4 +122,11 @@ def _program_of(model: Model, unravel: Callable, size: int, depth: int, *, toget
         state, block = jax.lax.fori_loop(0, draws, draw, (state, empty))
         return Chain(place(state.z), state.rng_key), block
 
-    return jax.jit(jax.vmap(program, in_axes=(0, 0, None, None, None)) if together else program)
+    if not together:
+        return jax.jit(program)
+    many = jax.vmap(program, in_axes=(0, 0, None, None, None))
+    if mesh is not None:
+        own, all_ = PartitionSpec(CHAIN), PartitionSpec()
+        places = {"in_specs": (own, own, all_, all_, all_), "out_specs": own, "axis_names": {CHAIN}}
+        many = jax.shard_map(many, mesh=mesh, check_vma=False, **places)
+    return jax.jit(many)

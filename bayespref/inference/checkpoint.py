@@ -64,7 +64,9 @@ class Checkpoint:
         return State(int(held["done"]), chains, tuning, sizes, *blocks)
 
     def save(self, state: State) -> None:
-        """Write the run, whole or not at all."""
+        """Write the run, whole or not at all; of several processes, the first writes for all."""
+        if jax.process_index() > 0:
+            return
         values = {
             "of": np.array(self.of),
             "done": np.array(state.done),

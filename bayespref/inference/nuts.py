@@ -10,11 +10,13 @@ import jax
 import numpy as np
 import xarray as xr
 from jax import Array
+from jax.sharding import Mesh
 
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.checkpoint import Checkpoint
 from bayespref.inference.condensed import condensed
 from bayespref.inference.fit import build
+from bayespref.inference.meshes import spread
 from bayespref.inference.program import Model, Values, constrained, generator, sites_of
 from bayespref.inference.sampling import METHODS, Run, sample
 from bayespref.inference.scales import beginning
@@ -34,6 +36,7 @@ def nuts(
     target_accept: float | None = None,
     max_tree_depth: int = 10,
     chain_method: str | None = None,
+    mesh: Mesh | None = None,
     checkpoint: str | os.PathLike | None = None,
     progress: bool = True,
 ) -> xr.DataTree:
@@ -57,7 +60,8 @@ def nuts(
             diverges now and then.
         max_tree_depth: limit on doublings of a trajectory.
         chain_method: "parallel", a thread for each processor core; "vectorized", all chains in one program;
-            "sequential"; None takes the first on a processor, the second on an accelerator.
+            "sequential"; None takes the first on a processor, the second on an accelerator and on a mesh.
+        mesh: devices, of one host or of many, from `bayespref.mesh()`; None is one.
         checkpoint: a file that holds the run as it goes; where it is there, the run goes on from it, and
             ends with the draws that it would have had uninterrupted.
         progress: show a progress bar.
@@ -89,7 +93,7 @@ def nuts(
         "max_tree_depth": max_tree_depth,
         "chain_method": chain_method,
     }
-    draw = sampler(model, progress=progress, checkpoint=checkpoint, **settings)
+    draw = sampler(model, progress=progress, checkpoint=checkpoint, mesh=mesh, **settings)
     run_key, start_key = jax.random.split(key)
     start = chain_starts(generator(start_key), model, comparisons, chains)
     latent, stats = draw(run_key, comparisons, start)
@@ -105,6 +109,7 @@ def sampler(
     target_accept: float,
     max_tree_depth: int,
     chain_method: str | None,
+    mesh: Mesh | None = None,
     checkpoint: str | os.PathLike | None = None,
     progress: bool = False,
 ) -> Callable[[Array, Comparisons, Values | None], tuple[Values, dict[str, np.ndarray]]]:
@@ -114,6 +119,8 @@ def sampler(
     """
     if chain_method is not None and chain_method not in METHODS:
         raise refuse(f"chain_method is one of {METHODS}, or None", repr(chain_method))
+    if mesh is not None and chain_method not in (None, "vectorized"):
+        raise refuse("chains on a mesh are vectorized", repr(chain_method), remedy="Leave chain_method out.")
     for name, value, least in (("chains", chains, 1), ("warmup", warmup, 0), ("draws", draws, 1)):
         if value < least:
             raise refuse(f"{name} is at least {least}", str(value))
@@ -124,10 +131,11 @@ def sampler(
     def draw(key: Array, comparisons: Comparisons, start: Values | None):
         own, begin_key = jax.random.split(key)
         fewer = condensed(model, comparisons)
-        begun = beginning(generator(begin_key), model, fewer, chains, start)
-        run = Run(model, begun.unravel, fewer, target_accept, max_tree_depth, chain_method)
+        begun = beginning(generator(begin_key), model, spread(fewer, mesh), chains, start)
+        run = Run(model, begun.unravel, fewer, target_accept, max_tree_depth, chain_method, mesh)
         steps = plan(warmup, draws)
         held = None if checkpoint is None else Checkpoint(Path(checkpoint), run, own, steps, chains)
+        run = run._replace(comparisons=spread(fewer, mesh))
         kept = sample(own, run, begun, steps, held, progress=progress)
         position = np.stack([np.concatenate([block.position for block in blocks]) for blocks in kept])
         flat = {name: position.reshape(-1, position.shape[-1])[:, at] for name, at in begun.places.items()}

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
+from jax.sharding import Mesh
 
 from bayespref.comparisons import Comparisons
 from bayespref.inference.blocks import Block, Chain, Tuning, advance
+from bayespref.inference.meshes import fetched, over_chains
 from bayespref.inference.program import Model
 from bayespref.inference.scales import Beginning
 from bayespref.inference.tuning import LARGEST, Step, rescaled, settled, stepped
@@ -33,6 +34,7 @@ class Run(NamedTuple):
     target_accept: float
     max_tree_depth: int
     chain_method: str | None
+    mesh: Mesh | None = None
 
 
 class State(NamedTuple):
@@ -66,7 +68,7 @@ def sample(
         # Compiled before there are threads, which NumPyro's handlers cannot take.
         all_advanced(run, state.chains[:1], state.tuning, 0)
     total = sum(step.draws for step in steps)
-    with tqdm(total=total, disable=not progress, desc="nuts") as bar:
+    with tqdm(total=total, disable=not progress or jax.process_index() > 0, desc="nuts") as bar:
         bar.update(sum(step.draws for step in steps[: state.done]))
         for step in steps[state.done :]:
             state = advanced(run, state, step)
@@ -105,13 +107,14 @@ def all_advanced(
     """All chains a block further on, and what each drew."""
 
     def forward(chain: Chain) -> tuple[Chain, Block]:
-        size = {"size": LARGEST, "depth": run.max_tree_depth}
+        size = {"size": LARGEST, "depth": run.max_tree_depth, "mesh": run.mesh}
         chain, block = advance(run.model, run.unravel, chain, tuning, run.comparisons, draws, **size)
-        return chain, jax.tree.map(np.asarray, block)
+        return chain, fetched(block)
 
     method = method_of(run)
     if method == "vectorized":
-        chain, block = forward(_stacked(chains))
+        together = _stacked(chains)
+        chain, block = fetched(forward(together if run.mesh is None else over_chains(together, run.mesh)))
         pairs = list(zip(_apart(chain, len(chains)), _apart(block, len(chains)), strict=True))
     elif method == "sequential" or len(chains) == 1:
         pairs = [forward(chain) for chain in chains]
@@ -132,7 +135,8 @@ def _apart(tree: Any, number: int) -> list[Any]:
 
 def method_of(run: Run) -> str:
     """What was asked for, or what suits the machine."""
-    return run.chain_method or ("parallel" if jax.default_backend() == "cpu" else "vectorized")
+    one = run.mesh is None and jax.default_backend() == "cpu"
+    return run.chain_method or ("parallel" if one else "vectorized")
 
 
 def cores() -> int:

@@ -11,6 +11,7 @@ import scipy.optimize
 from jax.flatten_util import ravel_pytree
 
 from bayespref.comparisons import Comparisons
+from bayespref.inference.meshes import fetched
 from bayespref.inference.program import Model, Site, Values, sites_of
 from bayespref.inference.starting import finite, medians, slope_of
 
@@ -43,7 +44,7 @@ def beginning(
     Positions are draws from the normal approximation at the mode, or `start`. Scales of effects are held at
     their prior's median on the way to that mode (a joint mode may be a collapse), and dispersed after.
     """
-    near = medians(model, comparisons) if start is None else {n: v[0] for n, v in start.items()}
+    near = fetched(medians(model, comparisons)) if start is None else {n: v[0] for n, v in start.items()}
     vector, unravel = ravel_pytree(near)
     vector = np.asarray(vector, np.float64)
     slope = slope_of(model, unravel)

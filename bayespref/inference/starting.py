@@ -18,6 +18,7 @@ from numpyro.infer import init_to_median
 from numpyro.infer.util import potential_energy
 
 from bayespref.comparisons import Comparisons
+from bayespref.inference.meshes import fetched
 from bayespref.inference.program import CHUNK, Model, Values, sites_of
 from bayespref.inference.relabel import classes_of
 
@@ -39,7 +40,7 @@ def starts(random: np.random.Generator, model: Model, comparisons: Comparisons) 
         found, mass = modes(random, model, comparisons)
         if len(found):
             return {name: np.asarray(value) for name, value in found[int(mass.argmax())].items()}
-    return _near(random, medians(model, comparisons), NUDGE)
+    return _near(random, fetched(medians(model, comparisons)), NUDGE)
 
 
 def chain_starts(
@@ -76,7 +77,7 @@ def modes(
     Mass is height - 1/2 log det(-Hessian). A learned scale that runs to zero, where items hardly differ, has
     height without bound but no curvature: it is no mode.
     """
-    median = medians(model, comparisons)
+    median = fetched(medians(model, comparisons))
     unravel = ravel_pytree(median)[1]
     gradient, curvature = slope_of(model, unravel), hessian_of(model, unravel)
 
@@ -110,7 +111,7 @@ def _distinct(found: list[tuple[float, np.ndarray]]) -> list[np.ndarray]:
 
 def finite(value: Array, slope: Array) -> tuple[float, np.ndarray]:
     """A value and a slope that an optimiser can step back from."""
-    height, steepness = float(value), np.asarray(slope, np.float64)
+    height, steepness = float(value), np.asarray(fetched(slope), np.float64)
     return (height, steepness) if np.isfinite(height) else (1e30, np.zeros_like(steepness))
 
 

@@ -11,12 +11,14 @@ import numpy as np
 import optax
 import xarray as xr
 from jax import Array
+from jax.sharding import Mesh
 from numpyro.infer import SVI, Predictive, Trace_ELBO, autoguide, init_to_median, init_to_value
 from numpyro.infer.util import constrain_fn
 from numpyro.optim import optax_to_numpyro
 
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.fit import build
+from bayespref.inference.meshes import fetched, spread
 from bayespref.inference.minibatch import minibatch
 from bayespref.inference.nuts import check_data
 from bayespref.inference.program import Model, Values, generator, sites_of
@@ -44,6 +46,7 @@ def svi(
     particles: int = 4,
     batch_size: int | None = None,
     draws: int = 4000,
+    mesh: Mesh | None = None,
     progress: bool = True,
 ) -> xr.DataTree:
     """Fit by stochastic variational inference: the guide q that maximises E_q[log p - log q].
@@ -64,6 +67,7 @@ def svi(
         particles: draws of the guide per gradient.
         batch_size: answers in a minibatch; None uses all.
         draws: draws from the fitted guide.
+        mesh: devices, of one host or of many, from `bayespref.mesh()`; None is one.
         progress: show a progress bar.
 
     Returns:
@@ -93,7 +97,9 @@ def svi(
     program = _guide(key, guide, model, comparisons)
     schedule = optax.cosine_decay_schedule(learning_rate, steps)
     optimiser = SVI(model, program, optax_to_numpyro(optax.adam(schedule)), Trace_ELBO(particles))
-    params, losses = _optimise(run_key, optimiser, comparisons, steps, batch_size, progress=progress)
+    params, losses = _optimise(
+        run_key, optimiser, spread(comparisons, mesh), steps, batch_size, progress=progress
+    )
     if not np.isfinite(losses[-1]):
         raise refuse("the ELBO stays finite", "a diverged optimisation", remedy="Lower learning_rate.")
     drawn = _draw(draw_key, program, params, comparisons, draws)
@@ -159,13 +165,13 @@ def _optimise(key, optimiser: SVI, comparisons, steps: int, batch_size: int | No
     losses = []
     from tqdm.auto import tqdm
 
-    with tqdm(total=steps, disable=not progress, desc="svi") as bar:
+    with tqdm(total=steps, disable=not progress or jax.process_index() > 0, desc="svi") as bar:
         for start in range(0, steps, BLOCK):
             keys = jax.random.split(jax.random.fold_in(key, start), min(BLOCK, steps - start))
             state, loss = block(state, keys, comparisons)
-            losses.append(np.asarray(loss, np.float64))
+            losses.append(np.asarray(fetched(loss), np.float64))
             bar.update(len(keys))
-    return optimiser.get_params(state), np.concatenate(losses)
+    return fetched(optimiser.get_params(state)), np.concatenate(losses)
 
 
 def _drift(losses: np.ndarray) -> float:
