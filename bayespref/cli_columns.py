@@ -47,6 +47,7 @@ class Columns:
         item_id: Its column of names.
         features: Its columns that describe the items.
         item_columns: Its other columns that models ask for: log_reference,length.
+        stream: Count rows of a Parquet file as they are read, so that it need not fit in memory.
     """
 
     shown: Listed = None
@@ -73,6 +74,7 @@ class Columns:
     item_id: str | None = None
     features: Listed = None
     item_columns: Listed = None
+    stream: Annotated[bool, Parameter(negative="")] = False
 
 
 def read(data: Path, columns: Columns | None) -> Comparisons:
@@ -109,7 +111,7 @@ def _pair_text(value: Mapping | Sequence) -> list[str]:
 
 def _keywords(columns: Columns) -> dict[str, Any]:
     """Keywords of `read_table` from the options given."""
-    given = {name: value for name, value in vars(columns).items() if value is not None}
+    given = {name: value for name, value in vars(columns).items() if value not in (None, False)}
     for name in (
         "shown",
         "levels",

@@ -45,7 +45,7 @@ def checked_arrays(
         raise refuse("a table of annotators comes with who gave each answer", "annotators without annotator")
     if annotator is not None:
         annotator, annotator_table = _checked_annotator(annotator, annotators, n)
-    count = _checked_count(count, n)
+    count = checked_count(count, n)
     row_columns = {name: _checked_row_column(name, value, n) for name, value in row_columns.items()}
     shown_columns = {name: _checked_shown_column(name, value, shown) for name, value in shown_columns.items()}
     feature_names = _checked_features(shown_columns, item_table, feature_names)
@@ -192,7 +192,8 @@ def _checked_annotator(annotator, annotators, n: int) -> tuple[np.ndarray, Annot
     return annotator, annotators
 
 
-def _checked_count(count, n: int) -> np.ndarray:
+def checked_count(count, n: int, *, start: int = 0) -> np.ndarray:
+    """(n,) how many answers each row stands for, 1 where nothing says; `start` is the first row's number."""
     if count is None:
         return np.ones(n, np.int64)
     count = _of_length("count", count, n)
@@ -202,12 +203,14 @@ def _checked_count(count, n: int) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         bad = np.flatnonzero(~(count == np.floor(count)) | ~np.isfinite(count))
     if bad.size:
-        raise refuse("counts are positive integers", f"count {count[bad[0]]}", rows=bad, remedy=remedy)
+        raise refuse(
+            "counts are positive integers", f"count {count[bad[0]]}", rows=bad + start, remedy=remedy
+        )
     if (bad := np.flatnonzero(count < 1)).size:
         raise refuse(
             "counts are positive integers",
             f"count {count[bad[0]]}",
-            rows=bad,
+            rows=bad + start,
             remedy="Drop rows that stand for no answer.",
         )
     if (total := float(np.sum(count, dtype=np.float64))) >= 2**31:

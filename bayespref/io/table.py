@@ -13,6 +13,7 @@ from bayespref.io.joins import annotator_table, item_table, join_items, listed
 from bayespref.io.layout import Layout
 from bayespref.io.long import read_long
 from bayespref.io.source import Source
+from bayespref.io.stream import among_distinct_rows, counted_source, named_columns
 from bayespref.io.wide import read_wide
 
 __all__ = ["join_items", "read_table"]
@@ -49,6 +50,7 @@ def read_table(
     annotator_columns: Sequence[str] = (),
     presentation: str | None = None,
     keep_rows: bool = False,
+    stream: bool = False,
 ) -> Comparisons:
     """Read answers from a file or a data frame.
 
@@ -94,6 +96,8 @@ def read_table(
         annotator_columns: numeric columns of it to keep.
         presentation: "recorded" (default for wide tables) or "lost" (default for the others).
         keep_rows: remember which rows of the table each comparison stands for.
+        stream: read a Parquet file a batch at a time, counting identical rows as they come, so that it need
+            not fit in memory. Not for long tables. Rows in messages are then distinct rows.
 
     Returns:
         Comparisons with identical rows counted.
@@ -109,56 +113,66 @@ def read_table(
     """
     table = open_source(source)
     form = _form(shown, (winner, loser), ranking, choice_id)
+    if stream:
+        if form == "long" or keep_rows:
+            got = "a long table" if form == "long" else "keep_rows=True"
+            raise refuse("what is streamed has a comparison in each row, and rows are not kept", got)
+        named = (shown, ranking, winner, loser, outcome, ranks, available, annotator, row_columns)
+        columns = named_columns(table, named, attributes, shown_columns or {}, listed(ranking or shown))
+        table, count = counted_source(source, columns, count)
     said = {"outcome": outcome, "outcomes": outcomes, "levels": levels, "alternative": alternative}
     _refuse_strangers(form, **said, chosen=chosen, ranks=ranks)
     shown_columns = dict(shown_columns or {})
-    if choice_id is not None:
-        layout = read_long(
-            table,
-            choice_id,
-            alternative=alternative,
-            chosen=chosen,
-            available=available,
-            attributes=attributes,
-            shown_columns=shown_columns,
-            ranks=ranks,
+    with among_distinct_rows(stream):
+        if choice_id is not None:
+            layout = read_long(
+                table,
+                choice_id,
+                alternative=alternative,
+                chosen=chosen,
+                available=available,
+                attributes=attributes,
+                shown_columns=shown_columns,
+                ranks=ranks,
+            )
+        else:
+            pair = () if winner is None or loser is None else (winner, loser)
+            layout = read_wide(
+                table,
+                listed(pair or ranking or shown),
+                outcome=outcome,
+                outcomes=outcomes,
+                attributes=attributes,
+                available=available,
+                shown_columns=shown_columns,
+                levels=levels,
+                ranks=ranks,
+                best_first={"winner": "choice", "ranking": "ranking"}.get(form, ""),
+            )
+        shown_index, known_items = item_table(layout, items, item_id, listed(features), listed(item_columns))
+        who, known_annotators = annotator_table(
+            table, layout, annotator, annotators, annotator_id, listed(annotator_columns)
         )
-    else:
-        pair = () if winner is None or loser is None else (winner, loser)
-        layout = read_wide(
-            table,
-            listed(pair or ranking or shown),
-            outcome=outcome,
-            outcomes=outcomes,
-            attributes=attributes,
-            available=available,
-            shown_columns=shown_columns,
-            levels=levels,
-            ranks=ranks,
-            best_first={"winner": "choice", "ranking": "ranking"}.get(form, ""),
+        columns = layout.columns
+        if layout.features is not None:
+            columns = columns | {"features": layout.features}
+        data = Comparisons.from_arrays(
+            shown_index,
+            layout.outcome,
+            items=known_items,
+            annotator=who,
+            annotators=known_annotators,
+            count=None if count is None else _row_numbers(table, layout, count, "count"),
+            row_columns={
+                name: _row_numbers(table, layout, name, "row_columns") for name in listed(row_columns)
+            },
+            shown_columns=columns,
+            feature_names=() if layout.features is None else layout.names,
+            presentation=_presentation(form, presentation),
+            response=layout.response,
+            levels=layout.levels,
+            keep_rows=keep_rows,
         )
-    shown_index, known_items = item_table(layout, items, item_id, listed(features), listed(item_columns))
-    who, known_annotators = annotator_table(
-        table, layout, annotator, annotators, annotator_id, listed(annotator_columns)
-    )
-    columns = layout.columns
-    if layout.features is not None:
-        columns = columns | {"features": layout.features}
-    data = Comparisons.from_arrays(
-        shown_index,
-        layout.outcome,
-        items=known_items,
-        annotator=who,
-        annotators=known_annotators,
-        count=None if count is None else _row_numbers(table, layout, count, "count"),
-        row_columns={name: _row_numbers(table, layout, name, "row_columns") for name in listed(row_columns)},
-        shown_columns=columns,
-        feature_names=() if layout.features is None else layout.names,
-        presentation=_presentation(form, presentation),
-        response=layout.response,
-        levels=layout.levels,
-        keep_rows=keep_rows,
-    )
     return _with_file_rows(data, layout) if keep_rows else data
 
 

@@ -130,7 +130,7 @@ def _attributes(source: Source, names: tuple[str, ...], attributes):
         return (), None
     if not isinstance(attributes, Mapping):
         listed = (attributes,) if isinstance(attributes, str) else tuple(attributes)
-        attributes = {name: _guess(source, names, name) for name in listed}
+        attributes = {name: columns_of(source, names, name) for name in listed}
     values = [_by_position(source, names, name, where) for name, where in attributes.items()]
     return tuple(attributes), np.stack(values, -1).astype(np.float64)
 
@@ -142,7 +142,7 @@ def _by_position(source: Source, names: tuple[str, ...], name: str, columns: Seq
     return read_attributes(source, list(columns), [name] * len(columns))
 
 
-def _guess(source: Source, names: tuple[str, ...], name: str) -> list[str]:
+def columns_of(source: Source, names: tuple[str, ...], name: str) -> list[str]:
     """Columns of an attribute by the usual patterns: left_price, price_left, price.left, priceleft."""
     patterns = ["{shown}_{name}", "{name}_{shown}", "{name}.{shown}", "{name}{shown}"]
     tried = [[pattern.format(shown=shown, name=name) for shown in names] for pattern in patterns]
