@@ -123,7 +123,7 @@ def read_table(
     said = {"outcome": outcome, "outcomes": outcomes, "levels": levels, "alternative": alternative}
     _refuse_strangers(form, **said, chosen=chosen, ranks=ranks)
     shown_columns = dict(shown_columns or {})
-    with among_distinct_rows(stream):
+    with among_distinct_rows(streamed=stream):
         if choice_id is not None:
             layout = read_long(
                 table,
