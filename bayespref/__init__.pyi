@@ -23,6 +23,7 @@ from .elpd import conclusion as conclusion
 from .elpd import loo as loo
 from .evidence import log_evidence as log_evidence
 from .html_report import report as report
+from .inference.compilation import compilation_cache as compilation_cache
 from .inference.fit import load as load
 from .inference.fit import save as save
 from .inference.laplace import laplace as laplace

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 import time
 import warnings
@@ -59,6 +60,7 @@ app = App(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line. Input that is refused ends with one paragraph on stderr and exit code 2."""
     try:
+        _keep_programs()
         with plain_warnings():
             app(arguments, exit_on_error=False, result_action="return_value")
     except CycloptsError:  # printed by cyclopts
@@ -66,6 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (ValueError, OSError) as error:
         tell(f"error: {error}")
         sys.exit(REFUSED)
+
+
+def _keep_programs() -> None:
+    """JAX's persistent cache in the folder that BAYESPREF_CACHE names; without importing JAX."""
+    if folder := os.environ.get("BAYESPREF_CACHE"):
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(folder).expanduser()))
+        for name in ("MIN_COMPILE_TIME_SECS", "MIN_ENTRY_SIZE_BYTES"):
+            os.environ.setdefault(f"JAX_PERSISTENT_CACHE_{name}", "0")
 
 
 # ---- commands --------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
+from bayespref.arrays import device_array
 from bayespref.comparisons import Comparisons, Design, refuse
 
 
@@ -30,9 +31,9 @@ def with_design(data: Comparisons, *, fitted: bool = True) -> Comparisons:
                 remedy="Choices cannot depend on it: leave it out of features.",
             )
         scale[flat] = 1.0
-    float32 = [None if x is None else jnp.asarray(x, jnp.float32) for x in (annotator_answers, mean, scale)]
+    float32 = [None if x is None else device_array(x, jnp.float32) for x in (annotator_answers, mean, scale)]
     mean_of, scale_of = _annotator_columns(data)
-    answers = jnp.asarray(item_answers, jnp.float32)
+    answers = device_array(item_answers, jnp.float32)
     return data.replace(design=Design(answers, *float32, column_mean=mean_of, column_scale=scale_of))
 
 
@@ -42,8 +43,8 @@ def _annotator_columns(data: Comparisons) -> tuple[dict | None, dict | None]:
     values = {name: np.asarray(x, np.float64) for name, x in table.items() if np.ndim(x) == 1}
     if not values:
         return None, None
-    mean = {name: jnp.asarray(x.mean(), jnp.float32) for name, x in values.items()}
-    return mean, {name: jnp.asarray(x.std() or 1.0, jnp.float32) for name, x in values.items()}
+    mean = {name: device_array(x.mean(), jnp.float32) for name, x in values.items()}
+    return mean, {name: device_array(x.std() or 1.0, jnp.float32) for name, x in values.items()}
 
 
 def _features64(data: Comparisons) -> np.ndarray:

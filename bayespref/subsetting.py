@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from bayespref.arrays import device_array
 from bayespref.comparisons import Annotators, Comparisons, Items, refuse
 from bayespref.design import with_design
 
@@ -15,13 +16,13 @@ def take(data: Comparisons, rows: np.ndarray, count: np.ndarray | None = None) -
     """Rows by index, with new counts if given; tables and design stay those of `data`."""
 
     def part(value):
-        return jnp.asarray(np.asarray(value)[rows])
+        return device_array(np.asarray(value)[rows])
 
     outcome = None if data.outcome is None else part(data.outcome)
     return data.replace(
         shown=part(data.shown),
         outcome=outcome,
-        count=part(data.count) if count is None else jnp.asarray(count, jnp.int32),
+        count=part(data.count) if count is None else device_array(count, jnp.int32),
         weight=part(data.weight),
         annotator=None if data.annotator is None else part(data.annotator),
         row_columns={name: part(value) for name, value in data.row_columns.items()},
@@ -153,12 +154,12 @@ def _subset_items(data: Comparisons, kept: np.ndarray) -> Comparisons:
     rows = np.flatnonzero((shown > -2).all(1))
     labels = None if data.items.labels is None else data.items.labels[kept]
     table = Items(
-        columns={name: jnp.asarray(np.asarray(value)[kept]) for name, value in data.items.columns.items()},
+        columns={name: device_array(np.asarray(value)[kept]) for name, value in data.items.columns.items()},
         size=len(kept),
         feature_names=data.items.feature_names,
         labels=labels,
     )
-    return take(data, rows).replace(shown=jnp.asarray(shown[rows], jnp.int32), items=table)
+    return take(data, rows).replace(shown=device_array(shown[rows], jnp.int32), items=table)
 
 
 def _subset_annotators(data: Comparisons, kept: np.ndarray) -> Comparisons:
@@ -168,11 +169,11 @@ def _subset_annotators(data: Comparisons, kept: np.ndarray) -> Comparisons:
     annotator = place[np.asarray(data.annotator)]
     rows = np.flatnonzero(annotator >= 0)
     part = Annotators(
-        columns={name: jnp.asarray(np.asarray(value)[kept]) for name, value in table.columns.items()},
+        columns={name: device_array(np.asarray(value)[kept]) for name, value in table.columns.items()},
         size=len(kept),
         labels=None if table.labels is None else table.labels[kept],
     )
-    return take(data, rows).replace(annotator=jnp.asarray(annotator[rows], jnp.int32), annotators=part)
+    return take(data, rows).replace(annotator=device_array(annotator[rows], jnp.int32), annotators=part)
 
 
 def split(key: Array, data: Comparisons, *, test: float, by: str) -> tuple[Comparisons, Comparisons]:

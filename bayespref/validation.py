@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from bayespref import answers
+from bayespref.arrays import device_array
 from bayespref.comparisons import Annotators, Comparisons, Design, Items, refuse
 from bayespref.design import with_design
 
@@ -55,16 +56,16 @@ def checked_arrays(
         shown, shown_columns = _shuffled(shown, order, shown_columns)
     chosen = outcome if response == "choice" else None
     data = Comparisons(
-        shown=jnp.asarray(shown, jnp.int32),
-        outcome=None if outcome is None else jnp.asarray(outcome, jnp.int32),
-        count=jnp.asarray(count, jnp.int32),
-        weight=jnp.ones(n, jnp.float32),
-        annotator=None if annotator is None else jnp.asarray(annotator, jnp.int32),
+        shown=device_array(shown, jnp.int32),
+        outcome=None if outcome is None else device_array(outcome, jnp.int32),
+        count=device_array(count, jnp.int32),
+        weight=device_array(np.ones(n), jnp.float32),
+        annotator=None if annotator is None else device_array(annotator, jnp.int32),
         items=item_table,
         annotators=annotator_table,
-        row_columns={name: jnp.asarray(value) for name, value in row_columns.items()},
-        shown_columns={name: jnp.asarray(value, jnp.float32) for name, value in shown_columns.items()},
-        design=Design(jnp.zeros(item_table.size)),
+        row_columns={name: device_array(value) for name, value in row_columns.items()},
+        shown_columns={name: device_array(value, jnp.float32) for name, value in shown_columns.items()},
+        design=Design(device_array(np.zeros(item_table.size), jnp.float32)),
         presentation=presentation,
         response=response,
         levels=levels,
@@ -147,7 +148,7 @@ def _item_table(items, shown: np.ndarray) -> Items:
 
 def _checked_item_column(name: str, value, size: int) -> Array:
     value = finite(f"item column {name!r}", _of_length(name, value, size, "item"))
-    return jnp.asarray(value, jnp.float32 if np.issubdtype(value.dtype, np.floating) else None)
+    return device_array(value, jnp.float32 if np.issubdtype(value.dtype, np.floating) else None)
 
 
 def _labels(labels, size: int, what: str) -> np.ndarray:

@@ -21,7 +21,7 @@ ANYWHERE = {
 }
 """The edge of the package, which sees everything."""
 LAYERS = {
-    "comparisons answers validation subsetting design points": {
+    "arrays comparisons answers validation subsetting design points": {
         "inference",
         "elpd",
         "evidence",

@@ -14,6 +14,7 @@ from test_inference import board
 import bayespref as bp
 from bayespref.inference import sampling, scales, starting
 from bayespref.inference.blocks import Block, Tuning
+from bayespref.inference.flat import ravel, traceable
 from bayespref.inference.program import sites_of
 from bayespref.inference.tuning import FAITH, plan, rescaled, settled, stepped
 from bayespref.models import bradley_terry, crowd_tastes, rationality_by_annotator
@@ -189,3 +190,28 @@ def test_an_interrupted_run_ends_with_the_same_draws(data, tmp_path, monkeypatch
 def test_settings_that_cannot_be(data, bad, said):
     with pytest.raises(ValueError, match=said):
         SHORT(KEY, bradley_terry, data, **bad)
+
+
+def test_curvature_by_differences_is_the_hessian(data):
+    """Within its own figure for rounding, and the truncation of central differences, h^2 of the whole."""
+    model = bradley_terry
+    middle, flat = ravel(starting.medians(model, data))
+    slope = starting.slope_of(model, flat)
+    found, error = starting.curvature_by_differences(
+        lambda x: starting.finite(*slope(traceable(x), data)), middle.astype(np.float64)
+    )
+    exact = np.asarray(starting.hessian_of(model, flat)(traceable(middle), data), np.float64)
+    size = np.linalg.norm(exact, 2)
+    assert 0 < error < 1e-3 * size
+    assert np.linalg.norm(found - exact, 2) < 10 * error + starting.DIFFERENCE**2 * size
+
+
+def test_the_same_sites_lie_in_the_same_places():
+    values = {"b": np.ones((2, 3)), "a": np.zeros(()), "c": np.arange(2.0)}
+    vector, flat = ravel(values)
+    assert vector.tolist() == [0, 1, 1, 1, 1, 1, 1, 0, 1] and flat.size == 9
+    again = flat(np.stack([vector, vector + 1]))
+    for name, value in values.items():
+        np.testing.assert_array_equal(again[name][1], value + 1)
+        np.testing.assert_array_equal(vector[flat.places[name]], value)
+    assert flat == ravel(values)[1] and hash(flat) == hash(ravel(values)[1])

@@ -5,6 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
+from jax import monitoring
 
 import bayespref as bp
 from bayespref.io import stream
@@ -98,3 +99,20 @@ def test_counts_are_checked_as_they_are_read(tmp_path, monkeypatch, table):
     parquet.write_table(wrong, path)
     with pytest.raises(ValueError, match=r"count -1 in 1 row\(s\), counted from 0: 700"):
         bp.read_table(path, shown=("left", "right"), outcome="choice", count="times", stream=True)
+
+
+def test_reading_a_table_compiles_nothing(tmp_path, table):
+    """Every program costs tens of milliseconds, and a fit from a table is done in a second."""
+    path, compiled = tmp_path / "answers.parquet", []
+    parquet.write_table(table.slice(0, 1234), path)
+
+    def listen(event: str, _: float, **__):
+        compiled.append(event)
+
+    monitoring.register_event_duration_secs_listener(listen)
+    try:
+        for form in FORMS.values():
+            bp.read_table(path, **form)
+    finally:
+        monitoring.unregister_event_duration_listener(listen)
+    assert not [event for event in compiled if "compile" in event]

@@ -10,11 +10,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from jax.interpreters.partial_eval import dce_jaxpr
 
+from bayespref.arrays import device_array
 from bayespref.choices import Choice
 from bayespref.comparisons import Comparisons
+from bayespref.inference.flat import ravel, traceable
 from bayespref.inference.program import Model, observed, remembered, run, sites_of
 from bayespref.inference.starting import medians, slope_of
 from bayespref.observation import Counted
@@ -83,12 +84,13 @@ def _turned(data: Comparisons, order: np.ndarray) -> Comparisons:
     chosen = np.take_along_axis(place, np.minimum(outcome, data.k - 1)[:, None], 1)[:, 0]
     rows, tally = np.arange(len(data))[:, None], data.tally
     if tally is not None:
-        tally = jnp.concatenate([jnp.asarray(np.asarray(tally)[rows, order]), tally[:, data.k :]], 1)
+        tally = np.asarray(tally)
+        tally = device_array(np.concatenate([tally[rows, order], tally[:, data.k :]], 1))
     return data.replace(
         tally=tally,
-        shown=jnp.asarray(shown[rows, order]),
-        outcome=jnp.asarray(np.where(outcome < data.k, chosen, outcome), jnp.int32),
-        shown_columns={n: jnp.asarray(np.asarray(v)[rows, order]) for n, v in data.shown_columns.items()},
+        shown=device_array(shown[rows, order]),
+        outcome=device_array(np.where(outcome < data.k, chosen, outcome), jnp.int32),
+        shown_columns={n: device_array(np.asarray(v)[rows, order]) for n, v in data.shown_columns.items()},
     )
 
 
@@ -102,10 +104,10 @@ def _sides_alike(model: Model, data: Comparisons) -> bool:
     except ValueError:
         return False
     turned = _turned(data, np.tile(np.arange(data.k)[::-1], (len(data), 1)))
-    middle, unravel = ravel_pytree(medians(model, data))
+    middle, unravel = ravel(medians(model, data))
     random = np.random.default_rng(0)
     for _ in range(2):
-        point = middle + jnp.asarray(random.standard_normal(middle.shape), middle.dtype)
+        point = traceable(middle + random.standard_normal(middle.shape))
         one, other = (np.asarray(slope_of(model, unravel)(point, each)[1]) for each in (data, turned))
         explained = ALIKE * np.abs(one) + ROUNDING * np.abs(one).max()
         if not (np.abs(one - other) <= explained).all():
@@ -121,9 +123,10 @@ def _tallied(data: Comparisons, outcomes: int) -> Comparisons:
     """One row for all outcomes of what is otherwise the same."""
     answers = np.asarray(data.count) * np.asarray(data.weight, np.float64)
     outcome = np.asarray(data.outcome)
-    blank = data.replace(outcome=jnp.zeros(len(data), jnp.int32), weight=jnp.ones_like(data.weight))
+    one = np.zeros(len(data), np.int32), np.ones_like(np.asarray(data.weight))
+    blank = data.replace(outcome=device_array(one[0]), weight=device_array(one[1]))
     code = row_codes(blank)
     _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
     tally = np.zeros((len(first), outcomes))
     np.add.at(tally, (inverse, outcome), answers)
-    return take(blank, first, np.ones(len(first))).replace(tally=jnp.asarray(tally, jnp.float32))
+    return take(blank, first, np.ones(len(first))).replace(tally=device_array(tally.astype(np.float32)))

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jax import Array
 
 from bayespref.comparisons import Comparisons, refuse
+from bayespref.inference.meshes import fetched
 from bayespref.inference.program import (
     Model,
     Site,
@@ -63,11 +63,11 @@ def build(
     """Build a fit from draws of the latents, (chain, draw, ...) each, and their values (...) at the mode."""
     sites = sites_of(model, comparisons)
     chains, draws = next(iter(latent.values())).shape[:2]
-    flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in latent.items()}
+    flat = {name: np.asarray(value).reshape(-1, *value.shape[2:]) for name, value in latent.items()}
     every = flat
     if mode is not None:
-        every = {name: jnp.concatenate([value, mode[name][None]]) for name, value in flat.items()}
-    computed: Values = every | _computed(model, comparisons, every, sites, chains * draws)
+        every = {name: np.concatenate([value, np.asarray(mode[name])[None]]) for name, value in flat.items()}
+    computed: Values = every | fetched(_computed(model, comparisons, every, sites, chains * draws))
     computed = relabelled(model, comparisons, computed, sites)
     posterior = {name: value[: chains * draws] for name, value in computed.items()}
     likelihood = posterior.pop(LIKELIHOOD, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -11,7 +12,6 @@ import numpy as np
 import scipy.optimize
 import xarray as xr
 from jax import Array
-from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh
 from numpyro.infer.util import potential_energy
 
@@ -19,6 +19,7 @@ from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference import nested
 from bayespref.inference.condensed import condensed
 from bayespref.inference.fit import build
+from bayespref.inference.flat import ravel, traceable
 from bayespref.inference.meshes import fetched, spread
 from bayespref.inference.nuts import check_data
 from bayespref.inference.program import (
@@ -32,12 +33,14 @@ from bayespref.inference.program import (
     sites_of,
 )
 from bayespref.inference.relabel import log_numberings
-from bayespref.inference.starting import finite, hessian_of, slope_of, starts
+from bayespref.inference.starting import curvature_by_differences, finite, hessian_of, slope_of, starts
 from bayespref.inference.trust import warn
 from bayespref.inference.weights import smooth
 from bayespref.losses import NAMES as LOSSES
 
-NEWTON_STEPS = 200
+NEWTON_STEPS, NEAR = 200, 0.02
+CLEAR = 50.0
+"""Least curvature over the rounding error of differences, for these to be taken."""
 
 
 class Gaussian(NamedTuple):
@@ -131,8 +134,12 @@ def approximated(
     smoothed, khat = smooth(log_weights[:, None])
     weights = np.exp(smoothed[:, 0])
     index = _systematic(random, weights, draws)
-    kept = {name: jnp.append(value[index], mode[name][None], 0) for name, value in proposed.items()}
-    latent = {name: v for name, v in constrained(model, comparisons, kept).items() if sites[name].latent}
+    kept = {
+        name: np.concatenate([np.asarray(value)[index], np.asarray(mode[name])[None]])
+        for name, value in proposed.items()
+    }
+    inside = fetched(constrained(model, comparisons, kept))
+    latent = {name: value for name, value in inside.items() if sites[name].latent}
     highest = log_weights.max()
     relative = np.exp(log_weights - highest)
     attrs = {
@@ -162,8 +169,7 @@ def _propose(random, model, comparisons, sites, start, *, proposals: int, outer_
     noise = random.standard_normal((proposals, len(gaussian.mode)))
     points = gaussian.mode + np.linalg.solve(gaussian.precision_factor.T, noise.T).T
     log_q = -0.5 * np.sum(noise**2 + np.log(2 * np.pi), 1) + np.log(np.diag(gaussian.precision_factor)).sum()
-    mode = unravel(jnp.asarray(gaussian.mode, float))
-    return jax.vmap(unravel)(jnp.asarray(points, float)), log_q, mode, gaussian.evaluations
+    return unravel(traceable(points)), log_q, unravel(traceable(gaussian.mode)), gaussian.evaluations
 
 
 def _outer(sites: dict[str, Site]) -> set[str]:
@@ -174,32 +180,44 @@ def _outer(sites: dict[str, Site]) -> set[str]:
 
 def approximate(model: Model, comparisons: Comparisons, near: dict[str, np.ndarray]):
     """The posterior mode and curvature in unconstrained space, and the map from vectors to sites."""
-    start, unravel = ravel_pytree(near)
+    start, unravel = ravel(near)
     gradient, hessian = slope_of(model, unravel), hessian_of(model, unravel)
 
     def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
-        return finite(*gradient(jnp.asarray(vector, float), comparisons))
+        return finite(*gradient(traceable(vector), comparisons))
 
     # L-BFGS comes close, Newton steps reach the mode to float32 accuracy whatever the conditioning.
-    found = scipy.optimize.minimize(objective, np.asarray(start, np.float64), jac=True, method="L-BFGS-B")
-    mode, factor, newton = _newton(objective, lambda x: hessian(jnp.asarray(x, float), comparisons), found.x)
+    found = scipy.optimize.minimize(objective, start.astype(np.float64), jac=True, method="L-BFGS-B")
+    mode, factor, newton = _newton(objective, _curvature(objective, hessian, comparisons), found.x)
     return Gaussian(mode, factor, found.nfev + newton), unravel
 
 
+def _curvature(objective: Callable, hessian: Callable, comparisons: Comparisons) -> Callable:
+    """Hessian at a vector: by differences where that tells every direction from none, else exactly."""
+
+    def curvature(vector: np.ndarray) -> np.ndarray:
+        matrix, error = curvature_by_differences(objective, vector)
+        if np.linalg.eigvalsh(matrix)[0] > CLEAR * error:
+            return matrix
+        exact = np.asarray(fetched(hessian(traceable(vector), comparisons)), np.float64)
+        return (exact + exact.T) / 2
+
+    return curvature
+
+
 def _newton(objective, hessian, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Damped Newton steps until a step is a thousandth of the posterior's spread."""
+    """Damped Newton steps, until one is shorter than `NEAR` sd of the posterior: its square is left."""
     value, slope = objective(vector)
     epsilon = float(jnp.finfo(jnp.result_type(float)).eps)
     for step in range(NEWTON_STEPS):
-        curvature = np.asarray(fetched(hessian(vector)), np.float64)
-        curvature = (curvature + curvature.T) / 2
+        curvature = hessian(vector)
         lowest, highest = np.linalg.eigvalsh(curvature)[[0, -1]]
         # A curvature that rounding cannot tell from none, next to the steepest, is none.
         definite = lowest > epsilon * highest
         damping = 0.0 if definite else 1e-3 + epsilon * highest + 2 * max(-lowest, 0.0)
         direction = np.linalg.solve(curvature + damping * np.eye(len(vector)), slope)
         decrement = np.sqrt(max(slope @ direction, 0.0))
-        if definite and decrement < 1e-3:
+        if definite and decrement < NEAR:
             return vector - direction, np.linalg.cholesky(curvature), step
         size = 1.0
         while size > 1e-4:

@@ -15,7 +15,6 @@ import xarray as xr
 from jax import Array
 from numpyro import handlers
 from numpyro.distributions import biject_to
-from scipy.stats import chi2, norm, qmc
 
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.fit import latent_of
@@ -130,6 +129,8 @@ def standard_points(key: Array, dimension: int, points: int, proposal: str) -> t
         raise refuse("a proposal is 'normal' or 'student'", repr(proposal))
     if points < 2 or points & (points - 1):
         raise refuse("integration points number a power of two", str(points))
+    from scipy.stats import chi2, multivariate_t, norm, qmc
+
     seed = np.random.default_rng(np.asarray(jax.random.bits(key, (4,))))
     student = proposal == "student"
     uniform = qmc.Sobol(dimension + student, rng=seed).random(points)
@@ -138,8 +139,6 @@ def standard_points(key: Array, dimension: int, points: int, proposal: str) -> t
     log_density = norm.logpdf(normal).sum(1)
     if not student:
         return normal, log_density
-    from scipy.stats import multivariate_t
-
     spread = chi2.ppf(uniform[:, -1], STUDENT_DF) / STUDENT_DF
     normal = normal / np.sqrt(spread)[:, None]
     centre, unit = np.zeros(dimension), np.eye(dimension)

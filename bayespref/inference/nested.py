@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
-import scipy.stats
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
@@ -281,11 +280,13 @@ def _covariance(problem: _Problem, found: _Found, rough: np.ndarray) -> np.ndarr
 
 def _t_points(random: np.random.Generator, points: int, q: int) -> tuple[np.ndarray, np.ndarray]:
     """Points (points, q) spread like a standard t-distribution, and its log-density there."""
-    sobol = scipy.stats.qmc.Sobol(q, rng=random)
-    normal = scipy.stats.norm.ppf(np.clip(sobol.random(points), 1e-4, 1 - 1e-4))
+    from scipy import stats
+
+    sobol = stats.qmc.Sobol(q, rng=random)
+    normal = stats.norm.ppf(np.clip(sobol.random(points), 1e-4, 1 - 1e-4))
     squared = np.sum(normal**2, 1)
     # Same directions, radii of a t: radius^2 / q of a t is F(q, freedom), of a normal chi-square(q) / q.
-    wide = q * scipy.stats.f.ppf(scipy.stats.chi2.cdf(squared, q), q, FREEDOM)
+    wide = q * stats.f.ppf(stats.chi2.cdf(squared, q), q, FREEDOM)
     scaled = normal * np.sqrt(wide / squared)[:, None]
-    t = scipy.stats.multivariate_t(np.zeros(q), np.eye(q), df=FREEDOM)  # pyright: ignore[reportArgumentType]
+    t = stats.multivariate_t(np.zeros(q), np.eye(q), df=FREEDOM)  # pyright: ignore[reportArgumentType]
     return scaled, np.atleast_1d(t.logpdf(scaled))

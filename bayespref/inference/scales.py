@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
-from jax.flatten_util import ravel_pytree
 
 from bayespref.comparisons import Comparisons
+from bayespref.inference.flat import Flat, ravel, traceable
 from bayespref.inference.meshes import fetched
 from bayespref.inference.program import Model, Site, Values, sites_of
-from bayespref.inference.starting import finite, medians, slope_of
+from bayespref.inference.starting import DIFFERENCE, finite, medians, slope_of
 
 DENSE, EACH = 400, 4000
 """Axes up to which scales are a matrix; probes of the slope up to which curvatures are taken at all."""
@@ -32,7 +31,7 @@ class Beginning(NamedTuple):
 
     positions: np.ndarray
     scale: np.ndarray
-    unravel: Callable
+    unravel: Flat
     places: dict[str, np.ndarray]
 
 
@@ -45,34 +44,29 @@ def beginning(
     their prior's median on the way to that mode (a joint mode may be a collapse), and dispersed after.
     """
     near = fetched(medians(model, comparisons)) if start is None else {n: v[0] for n, v in start.items()}
-    vector, unravel = ravel_pytree(near)
-    vector = np.asarray(vector, np.float64)
+    vector, unravel = ravel(near)
+    vector = vector.astype(np.float64)
     slope = slope_of(model, unravel)
     sites = sites_of(model, comparisons)
-    names = _places(unravel, len(vector))
+    names = unravel.places
     held = np.zeros(len(vector), bool)
     for name, index in names.items():
         held[index.ravel()] = sites[name].positive
 
     def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
-        return finite(*slope(jnp.asarray(x, float), comparisons))
+        return finite(*slope(traceable(x), comparisons))
 
     if start is None:
         vector = _mode(objective, vector, held)
     groups = _apart(names, sites, len(vector))
     scale = _scale(objective, vector, groups)
     if start is not None:
-        positions = np.stack([ravel_pytree({n: v[c] for n, v in start.items()})[0] for c in range(chains)])
+        positions = np.stack([ravel({n: v[c] for n, v in start.items()})[0] for c in range(chains)])
         return Beginning(positions, scale.astype(np.float32), unravel, names)
     noise = random.standard_normal((chains, len(vector)))
     positions = vector + (noise @ scale.T if scale.ndim == 2 else noise * scale)
     positions[:, held] = vector[held] + APART * noise[:, held]
     return Beginning(positions.astype(np.float32), scale.astype(np.float32), unravel, names)
-
-
-def _places(unravel: Callable, size: int) -> dict[str, np.ndarray]:
-    """Site -> positions of its numbers in the vector."""
-    return {name: np.asarray(index, int) for name, index in unravel(jnp.arange(size, dtype=float)).items()}
 
 
 def _mode(objective: Callable, vector: np.ndarray, held: np.ndarray) -> np.ndarray:
@@ -120,7 +114,7 @@ def _scale(objective: Callable, vector: np.ndarray, groups: list[np.ndarray]) ->
     hessian, diagonal = np.zeros((size if dense else 0, size)), np.zeros(size)
     for probe in probes:
         step = np.zeros(size)
-        step[probe] = 0.01 * np.maximum(1.0, np.abs(vector[probe]))
+        step[probe] = DIFFERENCE * np.maximum(1.0, np.abs(vector[probe]))
         change = (objective(vector + step)[1] - objective(vector - step)[1]) / 2
         diagonal[probe] = change[probe] / step[probe]
         if dense:

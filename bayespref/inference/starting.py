@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
 from jax import Array
-from jax.flatten_util import ravel_pytree
 from numpyro import handlers, validation_enabled
 from numpyro.distributions import ExpandedDistribution, Independent, ZeroSumNormal, biject_to
 from numpyro.infer import init_to_median
 from numpyro.infer.util import potential_energy
 
 from bayespref.comparisons import Comparisons
+from bayespref.inference.flat import ravel, traceable
 from bayespref.inference.meshes import fetched
 from bayespref.inference.program import CHUNK, Model, Values, sites_of
 from bayespref.inference.relabel import classes_of
@@ -26,6 +26,8 @@ NUDGE = 0.1
 """Noise around the prior's medians, where exchangeable components and networks have a saddle."""
 SEARCHES, FAR, STEPS = 16, 1.0, 200
 """Optimisations that look for modes of classes, how far apart they start, and how long each may take."""
+DIFFERENCE = 0.01
+"""Step of a difference, relative to a vector's element, at least to 1."""
 SAME, KEPT = 0.1, 4
 """Nats within which two searches found one mode, whatever its numbering; how many modes are weighed."""
 
@@ -78,24 +80,24 @@ def modes(
     height without bound but no curvature: it is no mode.
     """
     median = fetched(medians(model, comparisons))
-    unravel = ravel_pytree(median)[1]
+    unravel = ravel(median)[1]
     gradient, curvature = slope_of(model, unravel), hessian_of(model, unravel)
 
     def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
-        return finite(*gradient(jnp.asarray(vector, float), comparisons))
+        return finite(*gradient(traceable(vector), comparisons))
 
     def search() -> tuple[float, np.ndarray]:
-        start = np.asarray(ravel_pytree(_near(random, median, FAR))[0], np.float64)
+        start = ravel(_near(random, median, FAR))[0].astype(np.float64)
         options = {"maxiter": STEPS}
         found = scipy.optimize.minimize(objective, start, jac=True, method="L-BFGS-B", options=options)
         return float(found.fun), found.x
 
     points, mass = [], []
     for vector in _distinct([search() for _ in range(SEARCHES)])[:KEPT]:
-        matrix = np.asarray(curvature(jnp.asarray(vector, float), comparisons), np.float64)
+        matrix = np.asarray(curvature(traceable(vector), comparisons), np.float64)
         eigenvalues = np.linalg.eigvalsh((matrix + matrix.T) / 2)
         if eigenvalues[0] > jnp.finfo(jnp.result_type(float)).eps * eigenvalues[-1]:
-            points.append(unravel(jnp.asarray(vector, float)))
+            points.append(unravel(traceable(vector)))
             mass.append(-objective(vector)[0] - 0.5 * np.log(eigenvalues).sum())
     return points, np.array(mass)
 
@@ -134,6 +136,24 @@ def hessian_of(model: Model, unravel: Callable) -> Callable:
         return jax.lax.map(column, jnp.eye(len(vector), dtype=vector.dtype), batch_size=CHUNK)
 
     return jax.jit(hessian)
+
+
+def curvature_by_differences(objective: Callable, vector: np.ndarray) -> tuple[np.ndarray, float]:
+    """Hessian (d, d) by differences of slopes, which needs no program of its own, and its error.
+
+    The error is that of rounding: half the largest eigenvalue of what should be symmetric less its transpose.
+
+    Args:
+        objective: value and slope at a vector (d,).
+        vector: where.
+    """
+    hessian = np.zeros((len(vector), len(vector)))
+    for axis, place in enumerate(vector):
+        step = np.zeros(len(vector))
+        step[axis] = DIFFERENCE * max(1.0, abs(place))
+        hessian[axis] = (objective(vector + step)[1] - objective(vector - step)[1]) / (2 * step[axis])
+    error = float(np.linalg.norm(hessian - hessian.T, 2)) / 2
+    return (hessian + hessian.T) / 2, error
 
 
 def potential_of(model: Model, unravel: Callable) -> Callable[[Array, Comparisons], Array]:

@@ -7,7 +7,6 @@ import warnings
 
 import numpy as np
 import xarray as xr
-from arviz_stats.base.array import array_stats
 
 MIN_ESS, MAX_RHAT, MAX_KHAT = 400, 1.01, 0.7
 
@@ -32,6 +31,8 @@ def convergence(fit: xr.DataTree) -> dict[str, float]:
     figures: dict[str, float] = {}
     if "diverging" in fit["sample_stats"]:
         figures["divergences"] = float(fit["sample_stats"].to_dataset()["diverging"].sum())
+        from arviz_stats.base.array import array_stats
+
         draws = _elements(_sampled(fit))
         figures["rhat"] = float(np.max(array_stats.rhat(draws, chain_axis=0, draw_axis=1)))
         figures["ess"] = float(np.min(array_stats.ess(draws, chain_axis=0, draw_axis=1)))

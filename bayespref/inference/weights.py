@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from arviz_stats.base.array import array_stats
 
 EVEN = 10.0
 """Largest weight over the mean below which weights are even: a tail of k = 0.7 would reach hundreds."""
@@ -32,6 +31,8 @@ def smooth(log_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     normalised, khat = relative - log_mean - log_draws, -log_mean / log_draws
     uneven = np.flatnonzero(-log_mean >= math.log(EVEN))
     if len(uneven):
+        from arviz_stats.base.array import array_stats
+
         # ArviZ takes log-likelihoods, the negative of log-weights, and moves draws to the last axis.
         smoothed, tail = array_stats.psislw(-relative[:, uneven], axis=0)
         normalised[:, uneven], khat[uneven] = np.asarray(smoothed).T, np.where(np.isnan(tail), np.inf, tail)
