@@ -11,7 +11,7 @@ from bayespref.comparisons import refuse
 
 
 def compilation_cache(folder: str | os.PathLike) -> None:
-    """Keep compiled programs in a folder: the first fit of a later process compiles nothing that this one did.
+    """Keep compiled programs in a folder: a later process compiles nothing that this one did.
 
     It is JAX's own persistent cache, with small programs kept too: a fit compiles many. Call it before the
     first fit. On the command line, BAYESPREF_CACHE names the folder. Programs are for machines of one kind.
