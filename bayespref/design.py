@@ -8,6 +8,9 @@ import numpy as np
 from bayespref.arrays import device_array
 from bayespref.comparisons import Comparisons, Design, refuse
 
+BLOCK = 1 << 18
+"""Numbers of features looked at at a time: few enough for the cache of a core."""
+
 
 def with_design(data: Comparisons, *, fitted: bool = True) -> Comparisons:
     """Count answers per item and annotator, and measure the features' spread within comparisons.
@@ -22,7 +25,7 @@ def with_design(data: Comparisons, *, fitted: bool = True) -> Comparisons:
     if data.annotator is not None and data.annotators is not None:
         annotator_answers = np.bincount(np.asarray(data.annotator), count, len(data.annotators))
     if "features" in data.shown_columns or "features" in data.items.columns:
-        mean, scale = _feature_spread(_features64(data), there, count)
+        mean, scale = _feature_spread(data)
         flat = np.flatnonzero(scale == 0)
         if len(flat) and fitted and data.outcome is not None:
             raise refuse(
@@ -47,19 +50,29 @@ def _annotator_columns(data: Comparisons) -> tuple[dict | None, dict | None]:
     return mean, {name: device_array(x.std() or 1.0, jnp.float32) for name, x in values.items()}
 
 
-def _features64(data: Comparisons) -> np.ndarray:
-    if "features" in data.shown_columns:
-        return np.asarray(data.shown_columns["features"], np.float64)
-    return np.asarray(data.items.features, np.float64)[np.asarray(data.shown)]
+def _feature_spread(data: Comparisons) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over everything shown, and standard deviation within comparisons, of the (n, k, d) features.
 
-
-def _feature_spread(features: np.ndarray, there: np.ndarray, count: np.ndarray):
-    """Mean over everything shown, and standard deviation within comparisons, of (n, k, d) features."""
-    seen = there[..., None]
-    mass = seen * count[:, None, None]
-    within = features - (seen * features).sum(1, keepdims=True) / there.sum(1)[:, None, None]
-    low = np.where(seen, features, np.inf).min(1)
-    differs = (np.where(seen, features, -np.inf).max(1) > low).any(0)
-    total = max(mass.sum(), 1.0)
-    variance = (mass * within**2).sum((0, 1)) / total
-    return (mass * features).sum((0, 1)) / total, np.where(differs, np.sqrt(variance), 0.0)
+    A block of rows at a time: a million answers about texts would be gigabytes.
+    """
+    on_shown = "features" in data.shown_columns
+    table = np.asarray(data.shown_columns["features"] if on_shown else data.items.features)
+    shown, count = np.asarray(data.shown), np.asarray(data.count, np.float64)
+    width = table.shape[-1]
+    mass, total, squares = 0.0, np.zeros(width), np.zeros(width)
+    differs = np.zeros(width, bool)
+    size = max(1, BLOCK // (data.k * width))
+    for rows in (slice(start, start + size) for start in range(0, len(data), size)):
+        features = np.asarray(table[rows] if on_shown else table[shown[rows]], np.float64)
+        seen, times = shown[rows] >= 0, count[rows]
+        first = features[np.arange(len(seen)), seen.argmax(1)]
+        # From the first thing shown: exactly 0 where all are alike, and sums of squares do not cancel.
+        features -= first[:, None]
+        features[~seen] = 0
+        number, off = seen.sum(1), features.sum(1)
+        differs |= features.any((0, 1))
+        mass += times @ number
+        total += (times * number) @ first + times @ off
+        squares += np.einsum("n,nkf,nkf->f", times, features, features) - (times / number) @ off**2
+    mass = max(mass, 1.0)
+    return total / mass, np.where(differs, np.sqrt(np.maximum(squares, 0.0) / mass), 0.0)

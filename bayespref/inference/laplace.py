@@ -23,13 +23,13 @@ from bayespref.inference.flat import ravel, traceable
 from bayespref.inference.meshes import fetched, spread
 from bayespref.inference.nuts import check_data
 from bayespref.inference.program import (
-    CHUNK,
     Model,
     Site,
     choice_of,
     constrained,
     generator,
     map_draws,
+    side_by_side,
     sites_of,
 )
 from bayespref.inference.relabel import log_numberings
@@ -245,7 +245,7 @@ def _log_posteriors(model: Model, points: dict[str, Array], comparisons: Compari
     def one(point: dict[str, Array]) -> Array:
         return -jnp.asarray(potential_energy(model, (comparisons,), {}, point))
 
-    return map_draws(one, points, chunk=CHUNK)
+    return map_draws(one, points, chunk=side_by_side(comparisons))
 
 
 def _systematic(random: np.random.Generator, weights: np.ndarray, draws: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from jax import Array
 from bayespref.comparisons import Comparisons
 
 
-def minibatch(key: Array, comparisons: Comparisons, size: int) -> Comparisons:
+def minibatch(key: Array, comparisons: Comparisons, size: int, *, upto: Array | None = None) -> Comparisons:
     """`size` single answers drawn with replacement, each with weight (all answers) / size.
 
     The batch carries only its own items (`items.index` says which), so that its cost follows its size; the
@@ -22,11 +22,12 @@ def minibatch(key: Array, comparisons: Comparisons, size: int) -> Comparisons:
         key: a `jax.random.key`.
         comparisons: counted data.
         size: answers in the batch.
+        upto: (n,) answers up to and with each row, where they are known from batches before.
 
     Returns:
         Comparisons of `size` rows with count 1.
     """
-    cumulative = jnp.cumsum(comparisons.count)
+    cumulative = jnp.cumsum(comparisons.count) if upto is None else upto
     total = cumulative[-1]
     rows = jnp.searchsorted(cumulative, jax.random.randint(key, (size,), 0, total), side="right")
 

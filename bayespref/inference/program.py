@@ -26,8 +26,8 @@ from bayespref.supports import Support
 
 Model = Callable[..., Any]
 Values = dict[str, Array]
-CHUNK = 128
-"""Draws that are looked at side by side."""
+CHUNK, TOGETHER = 128, 1 << 24
+"""Draws that are looked at side by side; fewer where they and the rows would make more pairs than this."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,6 +229,11 @@ def answer_log_likelihood(model: Model, comparisons: Comparisons, values: Values
 def outcome_log_probs(model: Model, comparisons: Comparisons, values: Values) -> Array:
     """(n, outcomes) log-probability of every outcome at given values of all latents."""
     return run(model, comparisons, values)["outcome"]["fn"].outcome_log_probs()
+
+
+def side_by_side(comparisons: Comparisons) -> int:
+    """Draws whose answers' probabilities are computed at a time, to bound memory."""
+    return max(1, min(CHUNK, TOGETHER // len(comparisons)))
 
 
 def map_draws(function: Callable[[Any], Any], draws: Any, *, chunk: int = 64) -> Any:

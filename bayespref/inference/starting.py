@@ -19,7 +19,7 @@ from numpyro.infer.util import potential_energy
 from bayespref.comparisons import Comparisons
 from bayespref.inference.flat import ravel, traceable
 from bayespref.inference.meshes import fetched
-from bayespref.inference.program import CHUNK, Model, Values, sites_of
+from bayespref.inference.program import Model, Values, side_by_side, sites_of
 from bayespref.inference.relabel import classes_of
 
 NUDGE = 0.1
@@ -133,7 +133,8 @@ def hessian_of(model: Model, unravel: Callable) -> Callable:
             return jax.jvp(lambda x: slope(x, comparisons), (vector,), (direction,))[1]
 
         # A few columns at a time, to bound memory.
-        return jax.lax.map(column, jnp.eye(len(vector), dtype=vector.dtype), batch_size=CHUNK)
+        units = jnp.eye(len(vector), dtype=vector.dtype)
+        return jax.lax.map(column, units, batch_size=side_by_side(comparisons))
 
     return jax.jit(hessian)
 

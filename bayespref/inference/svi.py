@@ -21,7 +21,7 @@ from bayespref.inference.fit import build
 from bayespref.inference.meshes import fetched, spread
 from bayespref.inference.minibatch import minibatch
 from bayespref.inference.nuts import check_data
-from bayespref.inference.program import Model, Values, generator, sites_of
+from bayespref.inference.program import Model, Values, generator, side_by_side, sites_of
 from bayespref.inference.relabel import classes_of
 from bayespref.inference.starting import chain_starts
 from bayespref.inference.trust import warn
@@ -32,7 +32,8 @@ GUIDES = {
     "multivariate_normal": autoguide.AutoMultivariateNormal,
     "low_rank": autoguide.AutoLowRankMultivariateNormal,
 }
-BLOCK, KHAT_DRAWS = 500, 4000
+BLOCK, KHAT_DRAWS, KHAT_ROWS = 500, 4000, 400_000_000
+"""Steps of a block; draws behind k-hat, fewer where they would look at more rows than this."""
 
 
 def svi(
@@ -155,12 +156,17 @@ def _optimise(key, optimiser: SVI, comparisons, steps: int, batch_size: int | No
     init_key, key = jax.random.split(key)
     state = optimiser.init(init_key, comparisons)
 
-    def batch(key: Array, comparisons: Comparisons) -> Comparisons:
-        return comparisons if batch_size is None else minibatch(key, comparisons, batch_size)
-
     @jax.jit
     def block(state, keys: Array, comparisons: Comparisons):
-        return jax.lax.scan(lambda s, k: optimiser.update(s, batch(k, comparisons)), state, keys)
+        upto = jnp.cumsum(comparisons.count)
+
+        def step(state, key: Array):
+            data = comparisons
+            if batch_size is not None:
+                data = minibatch(key, comparisons, batch_size, upto=upto)
+            return optimiser.update(state, data)
+
+        return jax.lax.scan(step, state, keys)
 
     losses = []
     from tqdm.auto import tqdm
@@ -187,11 +193,14 @@ def _khat(key: Array, model: Model, guide: Callable, params, comparisons: Compar
     """Pareto k-hat of the weights p / q, each term of the ELBO being one log-weight."""
     elbo = Trace_ELBO()
 
+    width = side_by_side(comparisons)
+
     @jax.jit
     def log_weights(keys: Array, params, comparisons: Comparisons) -> Array:
-        return -jax.lax.map(lambda k: elbo.loss(k, params, model, guide, comparisons), keys, batch_size=64)
+        return -jax.lax.map(lambda k: elbo.loss(k, params, model, guide, comparisons), keys, batch_size=width)
 
-    weights = log_weights(jax.random.split(key, KHAT_DRAWS), params, comparisons)
+    draws = max(200, min(KHAT_DRAWS, KHAT_ROWS // len(comparisons)))
+    weights = log_weights(jax.random.split(key, draws), params, comparisons)
     return float(smooth(np.asarray(weights, np.float64)[:, None])[1][0])
 
 
