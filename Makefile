@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python chooses the interpreter that .venv is made with.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all lint format types notebooks ci clean
+.PHONY: help demo test test-slow test-all lint format types notebooks benchmark ci clean
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -53,6 +53,20 @@ types: $(VENV)/.dev  ## Check types
 notebooks: export JAX_PLATFORMS = cpu
 notebooks: $(VENV)/.dev  ## Execute every notebook, leaving the files as they are
 	@$(RUN) notebooks/execute.py --side-by-side 2
+
+PEERS := .venv-peers
+$(PEERS)/.ready: benchmarks/peers/requirements.txt | $(VENV)/.dev
+	@$(RUN) -m venv --clear $(PEERS)
+	@$(PEERS)/bin/python -m pip -qq --disable-pip-version-check install --no-input -r $<
+	@touch $@
+
+benchmark: export JAX_PLATFORMS = cpu
+benchmark: $(VENV)/.dev $(PEERS)/.ready  ## Measure speed beside peers, which get an environment of their own
+	@$(RUN) benchmarks/leaderboard.py --peers $(CURDIR)/$(PEERS)/bin/python
+	@$(RUN) benchmarks/side_by_side.py --peers $(CURDIR)/$(PEERS)/bin/python
+	@$(RUN) benchmarks/embedding_reward.py --peers $(CURDIR)/$(PEERS)/bin/python
+	@$(RUN) benchmarks/centring.py
+	@$(RUN) benchmarks/scaling.py
 
 ci:  ## Run everything that continuous integration runs
 	@./.ci/run

@@ -54,8 +54,8 @@ for _ in range(7):
     times.append(time.perf_counter() - begun)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 print(json.dumps({
-    "rows": len(answers), "table, s": read - start, "first fit, s": first - read, "second fit, s": second - first,
-    "gradient, ms": 1000 * float(np.median(times)), "peak, GiB": peak,
+    "rows": len(answers), "table, s": read - start, "first fit, s": first - read,
+    "second fit, s": second - first, "gradient, ms": 1000 * float(np.median(times)), "peak, GiB": peak,
 }))
 """
 POOL = """
@@ -92,8 +92,8 @@ def main() -> None:
     said = __doc__.split("\n\n    python")[0]
     HERE.with_suffix(".md").write_text(
         f"# {said}\n\n{table.round(3).to_markdown(index=False)}\n\n![time and memory](scaling.png)\n\n"
-        f"{pooled['answers']:,} pooled answers, imports and compilation included: **{pooled['seconds']:.1f} s**, "
-        f"peak memory **{pooled['peak']:.2f} GiB**.\n"
+        f"{pooled['answers']:,} pooled answers, imports and compilation included: "
+        f"**{pooled['seconds']:.1f} s**, peak memory **{pooled['peak']:.2f} GiB**.\n"
     )
 
 
