@@ -66,7 +66,7 @@ def main() -> None:
     said = __doc__.split("\n\n    python")[0]
     told = (
         f"Minibatches of {arguments.batch}, {arguments.steps} steps, medians of {arguments.repeats}. "
-        f"Throughput is **{ratio:.2f}** times PyTorch's; log loss is **{100 * excess:.2f} %** above Laplace's."
+        f"Throughput: **{ratio:.2f}** times PyTorch's; log loss: **{100 * excess:.2f} %** above Laplace's."
     )
     print(text, told, sep="\n\n")
     HERE.with_suffix(".md").write_text(f"# {said}\n\n{text}\n\n{told}\n")

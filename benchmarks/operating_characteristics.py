@@ -26,13 +26,10 @@ from worlds import WORLDS, answers_of, oracle
 
 import bayespref as bp
 from bayespref import models
-from bayespref.inference.batched import nuts_side_by_side
-from bayespref.inference.fit import build
 
 ALPHA, REPLICATES = 0.05, 199
 REVISION = 3
 """Of the statistics; cells of an earlier one are run again. 3: the nudge of guesses is bounded."""
-BATCH = 50
 HERE = Path(__file__)
 ROWS, REPORT = HERE.with_suffix(".csv"), HERE.with_suffix(".md")
 
@@ -168,23 +165,15 @@ def judged(cell: Cell, simulations: int) -> pd.DataFrame:
 
 
 def fits(cell: Cell, model: Callable, sets: list):
-    """A fit of every data set: by Laplace one by one, by NUTS side by side, one chain each."""
-    if cell.method == "laplace":
-        for index, data in enumerate(sets):
-            with warnings.catch_warnings(action="ignore", category=bp.FitWarning):
-                yield bp.laplace(jax.random.key(index), model, data, draws=200, proposals=400)
-        return
-    settings = {"warmup": 200, "draws": 50, "thin": 4, "target_accept": 0.9, "depth": 6}
-    for at in range(0, len(sets), BATCH):
-        index = np.minimum(np.arange(at, at + BATCH), len(sets) - 1)
-        together = sets[0].replace(outcome=np.stack([np.asarray(sets[i].outcome) for i in index]))
-        keys = jax.random.split(jax.random.key(at), BATCH)
-        drawn = nuts_side_by_side(model, keys, together, **settings)
-        for place in range(min(BATCH, len(sets) - at)):
-            latent = {name: value[place][None] for name, value in drawn.items()}
-            yield build(
-                model, sets[at + place], latent, key=keys[place], method="nuts", settings={"chains": 1}
-            )
+    """A fit of every data set: by Laplace, or by one short chain of NUTS."""
+    short = {"chains": 1, "warmup": 250, "draws": 300, "target_accept": 0.9, "progress": False}
+    few = {"draws": 200, "proposals": 400}
+    for index, data in enumerate(sets):
+        with warnings.catch_warnings(action="ignore", category=bp.FitWarning):
+            if cell.method == "laplace":
+                yield bp.laplace(jax.random.key(index), model, data, **few)
+            else:
+                yield bp.nuts(jax.random.key(index), model, data, **short)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,16 @@
 
 import subprocess
 import sys
+import warnings
 
+import jax
+import numpy as np
 import pytest
 from helpers import ROOT
+from test_inference import board
 
 import bayespref as bp
+from bayespref.models import bradley_terry
 
 FIT = """
 import sys
@@ -49,3 +54,29 @@ def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="in a folder; got a file"):
         bp.compilation_cache(tmp_path / "file")
+
+
+def test_a_second_fit_by_svi_traces_its_model_no_more():
+    """Data of one shape share a guide and its programs, whatever their numbers."""
+    traced: list[int] = []
+    short = {"guide": "normal", "steps": 20, "draws": 10, "progress": False}
+
+    def model(comparisons):
+        traced.append(1)
+        bradley_terry(comparisons, scale=1.0)
+
+    one, other = board(5, 300, 0), board(5, 300, 1)
+    rows = min(len(one), len(other))
+    fits = []
+    for data in (one, other, one):
+        before = len(traced)
+        table = data.subset(rows=np.arange(rows))
+        with warnings.catch_warnings(action="ignore", category=bp.FitWarning):
+            fits.append(
+                bp.svi(jax.random.key(0), model, table, guide="normal", steps=20, draws=10, progress=False)
+            )
+        times = len(traced) - before
+        assert times > 6 if data is one and len(fits) == 1 else times <= 6
+    # The programs hold nothing of the data in between.
+    np.testing.assert_array_equal(fits[0].posterior.log_density, fits[2].posterior.log_density)
+    assert not np.array_equal(fits[0].posterior.log_density, fits[1].posterior.log_density)

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import warnings
 
 import arviz as az
 import jax
@@ -106,6 +107,16 @@ def test_data_sets_side_by_side_on_a_mesh_are_those_without():
     with_mesh = nuts_side_by_side(MODEL, keys, sets, mesh=bp.mesh(), **short)
     for name, value in without.items():
         np.testing.assert_allclose(value, with_mesh[name], rtol=1e-3, atol=1e-3)
+
+
+def test_svi_on_a_mesh_is_that_without():
+    short = {"steps": 30, "draws": 20, "guide": "normal", "progress": False}
+    with warnings.catch_warnings(action="ignore", category=bp.FitWarning):
+        one, other = (
+            bp.svi(jax.random.key(1), MODEL, data(), mesh=mesh, **short) for mesh in (None, bp.mesh())
+        )
+    for name, value in one.posterior.data_vars.items():
+        np.testing.assert_allclose(value, other.posterior[name], rtol=1e-3, atol=1e-3)
 
 
 def test_refusals():

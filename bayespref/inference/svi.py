@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,18 +14,18 @@ import optax
 import xarray as xr
 from jax import Array
 from jax.sharding import Mesh
-from numpyro.infer import SVI, Predictive, Trace_ELBO, autoguide, init_to_median, init_to_value
-from numpyro.infer.util import constrain_fn
+from numpyro.infer import SVI, Predictive, Trace_ELBO, autoguide, init_to_value
 from numpyro.optim import optax_to_numpyro
 
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.fit import build
+from bayespref.inference.flat import Flat, ravel
 from bayespref.inference.meshes import fetched, spread
 from bayespref.inference.minibatch import minibatch
 from bayespref.inference.nuts import check_data
-from bayespref.inference.program import Model, Values, generator, side_by_side, sites_of
+from bayespref.inference.program import Model, Values, constrained, generator, side_by_side, sites_of
 from bayespref.inference.relabel import classes_of
-from bayespref.inference.starting import chain_starts
+from bayespref.inference.starting import chain_starts, medians
 from bayespref.inference.trust import warn
 from bayespref.inference.weights import smooth
 
@@ -95,16 +97,13 @@ def svi(
         )
     latents = {name for name, site in sites_of(model, comparisons).items() if site.latent}
     run_key, draw_key, khat_key = jax.random.split(key, 3)
-    program = _guide(key, guide, model, comparisons)
-    schedule = optax.cosine_decay_schedule(learning_rate, steps)
-    optimiser = SVI(model, program, optax_to_numpyro(optax.adam(schedule)), Trace_ELBO(particles))
-    params, losses = _optimise(
-        run_key, optimiser, spread(comparisons, mesh), steps, batch_size, progress=progress
-    )
+    recipe = Recipe(model, _guide(guide), particles, learning_rate, steps, batch_size)
+    program = _program(recipe, *_start(key, model, comparisons), _structure(comparisons))
+    params, losses = _optimise(run_key, program, spread(comparisons, mesh), steps, progress=progress)
     if not np.isfinite(losses[-1]):
         raise refuse("the ELBO stays finite", "a diverged optimisation", remedy="Lower learning_rate.")
-    drawn = _draw(draw_key, program, params, comparisons, draws)
-    khat = _khat(khat_key, model, program, params, comparisons)
+    drawn = _draw(draw_key, program.guide, params, comparisons, draws)
+    khat = _khat(khat_key, program, params, comparisons)
     settings = {
         "guide": guide if isinstance(guide, str) else getattr(guide, "__name__", repr(guide)),
         "steps": steps,
@@ -130,54 +129,93 @@ def svi(
     )
 
 
-def _guide(key: Array, guide: str | Callable, model: Model, comparisons: Comparisons) -> Callable:
+class Recipe(NamedTuple):
+    """What an optimisation is made of; two of the same share their compiled programs."""
+
+    model: Model
+    guide: Callable
+    particles: int
+    learning_rate: float
+    steps: int
+    batch_size: int | None
+
+
+class Program(NamedTuple):
+    """A guide, its optimiser, and two compiled functions: a block of steps, and log-weights of draws."""
+
+    guide: Callable
+    optimiser: SVI
+    block: Callable
+    log_weights: Callable
+
+
+def _guide(guide: str | Callable) -> Callable:
     if isinstance(guide, str):
         if guide not in GUIDES:
             raise refuse(f"a guide is one of {sorted(GUIDES)}, or a callable", repr(guide))
-        guide = GUIDES[guide]
-    if inspect.isclass(guide) and issubclass(guide, autoguide.AutoContinuous | autoguide.AutoNormal):
-        return guide(model, init_loc_fn=_centre(key, model, comparisons))
+        return GUIDES[guide]
     if not callable(guide):
         raise refuse("a guide is a name, an AutoGuide class or a function", f"a {type(guide).__name__}")
     return guide
 
 
-def _centre(key: Array, model: Model, comparisons: Comparisons):
+def _start(key: Array, model: Model, comparisons: Comparisons) -> tuple[Flat, bytes]:
     """Where a guide starts: at the mode of classes that holds most, else at the prior's medians."""
-    start = chain_starts(generator(key), model, comparisons, 1)
-    if start is None:
-        return init_to_median()
-    mode = {name: value[0] for name, value in start.items()}
-    return init_to_value(values=constrain_fn(model, (comparisons,), {}, mode))
+    found = chain_starts(generator(key), model, comparisons, 1)
+    if found is None:
+        found = {name: value[None] for name, value in fetched(medians(model, comparisons)).items()}
+    inside = fetched(constrained(model, comparisons, found))
+    vector, flat = ravel({name: inside[name][0] for name in found})
+    return flat, vector.astype(np.float64).tobytes()
 
 
-def _optimise(key, optimiser: SVI, comparisons, steps: int, batch_size: int | None, *, progress: bool):
-    """Run the steps in blocks, each one compiled scan."""
-    init_key, key = jax.random.split(key)
-    state = optimiser.init(init_key, comparisons)
+def _structure(comparisons: Comparisons) -> tuple:
+    leaves, structure = jax.tree.flatten(comparisons)
+    return structure, *((leaf.shape, leaf.dtype) for leaf in leaves)
+
+
+@functools.lru_cache(maxsize=32)
+def _program(recipe: Recipe, flat: Flat, start: bytes, structure: tuple) -> Program:
+    """Compiled once for all data of one shape from which a guide starts alike."""
+    model, guide, size = recipe.model, recipe.guide, recipe.batch_size
+    if inspect.isclass(guide) and issubclass(guide, autoguide.AutoContinuous | autoguide.AutoNormal):
+        values = {name: jnp.asarray(value) for name, value in flat(np.frombuffer(start)).items()}
+        guide = guide(model, init_loc_fn=init_to_value(values=values))
+    schedule = optax.cosine_decay_schedule(recipe.learning_rate, recipe.steps)
+    adam = optax_to_numpyro(optax.adam(schedule))
+    optimiser, elbo = SVI(model, guide, adam, Trace_ELBO(recipe.particles)), Trace_ELBO()
 
     @jax.jit
     def block(state, keys: Array, comparisons: Comparisons):
         upto = jnp.cumsum(comparisons.count)
 
         def step(state, key: Array):
-            data = comparisons
-            if batch_size is not None:
-                data = minibatch(key, comparisons, batch_size, upto=upto)
+            data = comparisons if size is None else minibatch(key, comparisons, size, upto=upto)
             return optimiser.update(state, data)
 
         return jax.lax.scan(step, state, keys)
 
-    losses = []
+    @jax.jit
+    def log_weights(keys: Array, params, comparisons: Comparisons) -> Array:
+        width = side_by_side(comparisons)
+        return -jax.lax.map(lambda k: elbo.loss(k, params, model, guide, comparisons), keys, batch_size=width)
+
+    return Program(guide, optimiser, block, log_weights)
+
+
+def _optimise(key: Array, program: Program, comparisons: Comparisons, steps: int, *, progress: bool):
+    """Run the steps in blocks, each one compiled scan."""
     from tqdm.auto import tqdm
 
+    init_key, key = jax.random.split(key)
+    state, losses = program.optimiser.init(init_key, comparisons), []
     with tqdm(total=steps, disable=not progress or jax.process_index() > 0, desc="svi") as bar:
         for start in range(0, steps, BLOCK):
             keys = jax.random.split(jax.random.fold_in(key, start), min(BLOCK, steps - start))
-            state, loss = block(state, keys, comparisons)
+            state, loss = program.block(state, keys, comparisons)
             losses.append(np.asarray(fetched(loss), np.float64))
             bar.update(len(keys))
-    return fetched(optimiser.get_params(state)), np.concatenate(losses)
+    return fetched(program.optimiser.get_params(state)), np.concatenate(losses)
 
 
 def _drift(losses: np.ndarray) -> float:
@@ -189,18 +227,10 @@ def _drift(losses: np.ndarray) -> float:
     return float(gain) if gain > 3 * error else 0.0
 
 
-def _khat(key: Array, model: Model, guide: Callable, params, comparisons: Comparisons) -> float:
+def _khat(key: Array, program: Program, params, comparisons: Comparisons) -> float:
     """Pareto k-hat of the weights p / q, each term of the ELBO being one log-weight."""
-    elbo = Trace_ELBO()
-
-    width = side_by_side(comparisons)
-
-    @jax.jit
-    def log_weights(keys: Array, params, comparisons: Comparisons) -> Array:
-        return -jax.lax.map(lambda k: elbo.loss(k, params, model, guide, comparisons), keys, batch_size=width)
-
     draws = max(200, min(KHAT_DRAWS, KHAT_ROWS // len(comparisons)))
-    weights = log_weights(jax.random.split(key, draws), params, comparisons)
+    weights = program.log_weights(jax.random.split(key, draws), params, comparisons)
     return float(smooth(np.asarray(weights, np.float64)[:, None])[1][0])
 
 

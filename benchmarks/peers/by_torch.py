@@ -2,8 +2,8 @@
 
 Run by embedding_reward.py in the peers' environment. Mean-field normal q over coefficients and their scale,
 as bayespref's guide "normal": one draw a step by reparametrisation, the batch scaled to all answers, Adam
-with the same cosine schedule. Prints one line of JSON: answers a second after ten steps of warm-up, and the log loss
-of the posterior mean on every answer.
+with the same cosine schedule. Prints one line of JSON: answers a second after ten steps of warm-up, and the
+log loss of the posterior mean on every answer.
 """
 
 import json
