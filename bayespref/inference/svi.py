@@ -102,7 +102,7 @@ def svi(
     params, losses = _optimise(run_key, program, spread(comparisons, mesh), steps, progress=progress)
     if not np.isfinite(losses[-1]):
         raise refuse("the ELBO stays finite", "a diverged optimisation", remedy="Lower learning_rate.")
-    drawn = _draw(draw_key, program.guide, params, comparisons, draws)
+    drawn = fetched(program.draw(draw_key, params, comparisons, draws))
     khat = _khat(khat_key, program, params, comparisons)
     settings = {
         "guide": guide if isinstance(guide, str) else getattr(guide, "__name__", repr(guide)),
@@ -141,11 +141,11 @@ class Recipe(NamedTuple):
 
 
 class Program(NamedTuple):
-    """A guide, its optimiser, and two compiled functions: a block of steps, and log-weights of draws."""
+    """An optimiser, and compiled functions: a block of steps, draws of the guide, their log-weights."""
 
-    guide: Callable
     optimiser: SVI
     block: Callable
+    draw: Callable
     log_weights: Callable
 
 
@@ -200,7 +200,13 @@ def _program(recipe: Recipe, flat: Flat, start: bytes, structure: tuple) -> Prog
         width = side_by_side(comparisons)
         return -jax.lax.map(lambda k: elbo.loss(k, params, model, guide, comparisons), keys, batch_size=width)
 
-    return Program(guide, optimiser, block, log_weights)
+    @functools.partial(jax.jit, static_argnums=3)
+    def draw(key: Array, params, comparisons: Comparisons, draws: int) -> Values:
+        if isinstance(guide, autoguide.AutoGuide):
+            return guide.sample_posterior(key, params, comparisons, sample_shape=(draws,))
+        return Predictive(guide, params=params, num_samples=draws)(key, comparisons)
+
+    return Program(optimiser, block, draw, log_weights)
 
 
 def _optimise(key: Array, program: Program, comparisons: Comparisons, steps: int, *, progress: bool):
@@ -232,10 +238,3 @@ def _khat(key: Array, program: Program, params, comparisons: Comparisons) -> flo
     draws = max(200, min(KHAT_DRAWS, KHAT_ROWS // len(comparisons)))
     weights = program.log_weights(jax.random.split(key, draws), params, comparisons)
     return float(smooth(np.asarray(weights, np.float64)[:, None])[1][0])
-
-
-def _draw(key: Array, guide: Callable, params, comparisons: Comparisons, draws: int) -> Values:
-    if isinstance(guide, autoguide.AutoGuide):
-        return guide.sample_posterior(key, params, comparisons, sample_shape=(draws,))
-    values = Predictive(guide, params=params, num_samples=draws)(key, comparisons)
-    return {name: jnp.asarray(value) for name, value in values.items()}
