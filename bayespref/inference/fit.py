@@ -63,8 +63,10 @@ def build(
     """Build a fit from draws of the latents, (chain, draw, ...) each, and their values (...) at the mode."""
     sites = sites_of(model, comparisons)
     chains, draws = next(iter(latent.values())).shape[:2]
-    flat = {name: np.asarray(value).reshape(-1, *value.shape[2:]) for name, value in latent.items()}
-    every = flat
+    flat: dict[str, Any] = {
+        name: np.asarray(value).reshape(-1, *value.shape[2:]) for name, value in latent.items()
+    }
+    every: dict[str, Any] = flat
     if mode is not None:
         every = {name: np.concatenate([value, np.asarray(mode[name])[None]]) for name, value in flat.items()}
     computed: Values = every | fetched(_computed(model, comparisons, every, sites, chains * draws))

@@ -106,8 +106,10 @@ def laplace(
             f"a mesh, and {', '.join(sorted(_outer(sites)))}",
             remedy="Fit with nuts, or without mesh.",
         )
-    sizes = {"draws": draws, "proposals": proposals, "outer_points": outer_points}
-    return warn(approximated(key, model, comparisons, mesh=mesh, **sizes))
+    fit = approximated(
+        key, model, comparisons, draws=draws, proposals=proposals, outer_points=outer_points, mesh=mesh
+    )
+    return warn(fit)
 
 
 def approximated(

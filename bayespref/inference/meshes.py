@@ -19,7 +19,7 @@ from bayespref.comparisons import Comparisons, refuse
 CHAIN, ROW = "chain", "row"
 
 
-def mesh(*, chains: int = 1, devices: Sequence[jax.Device] | None = None) -> Mesh:
+def mesh(*, chains: int = 1, devices: Sequence[Any] | None = None) -> Mesh:
     """A grid of devices: `chains` of them side by side for chains, the rest for the rows of the data.
 
     Args:

@@ -203,8 +203,9 @@ def _program(recipe: Recipe, flat: Flat, start: bytes, structure: tuple) -> Prog
     @functools.partial(jax.jit, static_argnums=3)
     def draw(key: Array, params, comparisons: Comparisons, draws: int) -> Values:
         if isinstance(guide, autoguide.AutoGuide):
-            return guide.sample_posterior(key, params, comparisons, sample_shape=(draws,))
-        return Predictive(guide, params=params, num_samples=draws)(key, comparisons)
+            return dict(guide.sample_posterior(key, params, comparisons, sample_shape=(draws,)))
+        values = Predictive(guide, params=params, num_samples=draws)(key, comparisons)
+        return {name: jnp.asarray(value) for name, value in values.items()}
 
     return Program(optimiser, block, draw, log_weights)
 
