@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -203,8 +203,9 @@ def _program(recipe: Recipe, flat: Flat, start: bytes, structure: tuple) -> Prog
     @functools.partial(jax.jit, static_argnums=3)
     def draw(key: Array, params, comparisons: Comparisons, draws: int) -> Values:
         if isinstance(guide, autoguide.AutoGuide):
-            return dict(guide.sample_posterior(key, params, comparisons, sample_shape=(draws,)))
-        values = Predictive(guide, params=params, num_samples=draws)(key, comparisons)
+            values: Any = guide.sample_posterior(key, params, comparisons, sample_shape=(draws,))
+        else:
+            values = Predictive(guide, params=params, num_samples=draws)(key, comparisons)
         return {name: jnp.asarray(value) for name, value in values.items()}
 
     return Program(optimiser, block, draw, log_weights)
