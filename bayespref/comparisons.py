@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
 
 import bayespref._numpyro  # noqa: F401 (before any module of numpyro)
+from bayespref.arrays import device_array
 
 TIE, NONE = "tie", "none"
 
@@ -282,7 +282,7 @@ class Comparisons:
                 f"presentation={self.presentation!r}",
                 remedy="Fit a model without a position effect, or read a table that records the order.",
             )
-        return jnp.zeros(self.k).at[0].set(1.0)
+        return device_array(np.eye(1, self.k)[0], np.float32)
 
     @property
     def features(self) -> Array:

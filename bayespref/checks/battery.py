@@ -12,6 +12,7 @@ import xarray as xr
 from jax import Array
 from numpyro.infer.util import constrain_fn
 
+from bayespref.arrays import device_array
 from bayespref.checks.design import Plan, counts_of, design_of, rows_of
 from bayespref.checks.orthogonal import Task, fixed_at, halves, information_at, mode_at, point_at
 from bayespref.checks.replicates import drawn_counts, draws_of, likeliest, probabilities
@@ -72,18 +73,19 @@ def battery(key: Array, model: Model, fit: xr.DataTree, *, replicates: int, time
     total = np.bincount(row, np.asarray(data.count), len(rows)) if total is None else total
     draw_key, class_key, answer_key = jax.random.split(key, 3)
     problem, z, h = draws_of(draw_key, model, fit, data, rows, replicates)
-    probs = probabilities(problem, rows, z, h, jax.random.split(class_key, replicates))
+    probs = probabilities(problem, rows, z, h, class_key)
     drawn = drawn_counts(answer_key, np.asarray(probs, np.float64), total)
-    counts = jnp.asarray(counts_of(data, row, len(rows), probs.shape[-1]), jnp.float32)
+    counts = device_array(counts_of(data, row, len(rows), probs.shape[-1]), np.float32)
     design, plan = design_of(data, rows, total, time)
-    task = Task(problem, rows, design._replace(half=jnp.zeros(len(rows))))
+    task = Task(problem, rows, design._replace(half=device_array(np.zeros(len(rows)), np.float32)))
     here, middle = likeliest(problem, rows, z, h, counts), h.mean(0)
     here, _ = _by_newton(task, plan, here, middle, counts)
     task = task._replace(design=design._replace(half=halves(task, here, middle, counts)))
     known = information_at(task, plan, here, middle, counts)
     fixed, held = fixed_at(task, plan, here, middle, counts, known)
-    factor = jnp.asarray(known.whitener(), jnp.float32)
-    every = (jnp.concatenate([a[None], b]) for a, b in ((here, z), (middle, h), (counts, drawn)))
+    factor = device_array(known.whitener(), np.float32)
+    pairs = ((here, z), (middle, h), (counts, drawn))
+    every = (device_array(np.concatenate([np.asarray(a)[None], b])) for a, b in pairs)
     found, left = _judge(task, plan, fixed, factor, *every)
     result = _result(found, left, plan, held)
     moves = _moves(task, plan, fixed, here, middle, {n: found[n][1][0] for n in plan.scalars})

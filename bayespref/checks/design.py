@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from bayespref.arrays import device_array
 from bayespref.comparisons import Comparisons
 
 SINGLE_ROWS = 20_000
@@ -93,9 +94,9 @@ def blank(rows: Comparisons) -> Comparisons:
     """Rows with an answer that every model allows: which one is never looked at."""
     n = len(rows)
     return rows.replace(
-        outcome=jnp.zeros(n, jnp.int32),
-        count=jnp.ones(n, jnp.int32),
-        weight=jnp.ones(n, jnp.float32),
+        outcome=device_array(np.zeros(n), np.int32),
+        count=device_array(np.ones(n), np.int32),
+        weight=device_array(np.ones(n), np.float32),
         has_ties=False,
         has_none=False,
     )
@@ -116,7 +117,7 @@ def design_of(
     """The arrays and the plan for rows that stand for `total` (n,) answers each."""
     missing: dict[str, str] = {}
     scalars, groups, effects, others = ["lapse", "link"], ["design"], [], []
-    first = jnp.zeros(rows.shown.shape).at[:, 0].set(1.0)
+    first = device_array(np.tile(np.eye(1, rows.k), (len(rows), 1)), np.float32)
     if rows.presentation == "recorded":
         scalars.insert(0, "position")
     else:
@@ -204,7 +205,7 @@ def _covariates(rows: Comparisons, total: np.ndarray, missing: dict[str, str]) -
         missing["covariate"] = f"at most {COVARIATES} columns; these have {len(found)}"
     elif not kept:
         missing["covariate"] = "columns of what was shown (its length, its style)"
-    return kept, jnp.asarray(np.array(columns).reshape(len(kept), *there.shape), jnp.float32)
+    return kept, device_array(np.array(columns).reshape(len(kept), *there.shape), jnp.float32)
 
 
 def _time(rows: Comparisons, total: np.ndarray, name: str | None) -> Array | None:
@@ -216,7 +217,7 @@ def _time(rows: Comparisons, total: np.ndarray, name: str | None) -> Array | Non
     if np.ptp(value) == 0:
         return None
     centred = value - np.average(value, weights=total)
-    return jnp.asarray(centred / np.sqrt(np.average(np.square(centred), weights=total)), jnp.float32)
+    return device_array(centred / np.sqrt(np.average(np.square(centred), weights=total)), jnp.float32)
 
 
 def _parts(rows: Comparisons, total: np.ndarray) -> tuple[Array, str, Array | None]:
@@ -227,17 +228,17 @@ def _parts(rows: Comparisons, total: np.ndarray) -> tuple[Array, str, Array | No
     on_shown = rows.shown_columns.get("features")
     if on_shown is not None and on_shown.shape[-1] <= DIRECTIONS and (m > DIRECTIONS or m <= rows.k):
         table = np.asarray(on_shown, np.float64)
-        return jnp.asarray(_standard(table, there, total), jnp.float32), "features", None
+        return device_array(_standard(table, there, total), jnp.float32), "features", None
     if features is not None and m > DIRECTIONS and features.shape[1] in BINS:
         where, bins = _bins(np.asarray(features, np.float64), _times_shown(shown, total, m))
         parts = there * (where[shown][..., None] == np.arange(bins))
         field = _field(where[shown], bins) if rows.k == 2 else None
-        return jnp.asarray(parts, jnp.float32), "regions", field
+        return device_array(parts, jnp.float32), "regions", field
     if features is not None and m > DIRECTIONS and features.shape[1] <= DIRECTIONS:
         table = _standard(np.asarray(features, np.float64)[shown], there, total)
-        return jnp.asarray(table, jnp.float32), "features", None
+        return device_array(table, jnp.float32), "features", None
     parts = there * (shown[..., None] == _most_shown(_times_shown(shown, total, m)))
-    return jnp.asarray(parts, jnp.float32), "items", None
+    return device_array(parts, jnp.float32), "items", None
 
 
 def _times_shown(shown: np.ndarray, total: np.ndarray, items: int) -> np.ndarray:
@@ -276,7 +277,7 @@ def _field(where: np.ndarray, bins: int) -> Array:
     first, second = where[:, 0], where[:, 1]
     ahead = (first == low[:, None]) & (second == high[:, None])
     behind = (first == high[:, None]) & (second == low[:, None])
-    return jnp.asarray(ahead.astype(np.float32) - behind)
+    return device_array(ahead.astype(np.float32) - behind)
 
 
 def _pairs(rows: Comparisons, total: np.ndarray, annotators: int, kind: str, missing: dict[str, str]) -> dict:
@@ -293,8 +294,8 @@ def _pairs(rows: Comparisons, total: np.ndarray, annotators: int, kind: str, mis
     codes, pair = np.unique(low * m + high, return_inverse=True)
     times = np.bincount(pair, total)
     out |= {
-        "pair": jnp.asarray(pair),
-        "sign": jnp.asarray(np.where(shown[:, 0] == low, 1.0, -1.0), jnp.float32),
+        "pair": device_array(pair),
+        "sign": device_array(np.where(shown[:, 0] == low, 1.0, -1.0), jnp.float32),
     }
     out["pairs"] = len(codes)
     if np.median(np.repeat(times, times.astype(int))) >= ENOUGH and m >= 3:
@@ -302,14 +303,14 @@ def _pairs(rows: Comparisons, total: np.ndarray, annotators: int, kind: str, mis
         chosen = _most_shown(_times_shown(shown, total, m))
         place = np.full(m, len(chosen))
         place[chosen] = np.arange(len(chosen))
-        out |= {"items": jnp.asarray(place[np.stack(np.divmod(codes, m), 1)]), "matrix": len(chosen)}
+        out |= {"items": device_array(place[np.stack(np.divmod(codes, m), 1)]), "matrix": len(chosen)}
     else:
         missing |= dict.fromkeys(("cycles", "pairs"), several if m >= 3 else "three items or more")
     if annotators:
         _, cell = np.unique(np.asarray(rows.annotator) * np.int64(len(codes)) + pair, return_inverse=True)
         if (np.bincount(cell, total) >= 2).sum() >= REPEATED:
             out["checks"].append("self_consistency")
-            out |= {"again": jnp.asarray(cell), "cells": int(cell.max()) + 1}
+            out |= {"again": device_array(cell), "cells": int(cell.max()) + 1}
         else:
             missing["self_consistency"] = twice
     return out

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from bayespref.arrays import device_array
 from bayespref.checks.design import Design, Plan
 from bayespref.checks.nudges import Point
 from bayespref.checks.problem import Information, Problem, information
@@ -62,16 +63,16 @@ def halves(task: Task, z: Array, h: Array, counts: Array) -> Array:
     point = point_at(task.problem, task.rows, z, h, counts)
     gap = np.square(np.asarray(point.score)).sum(-1)
     order = np.argsort(gap)
-    reached = np.cumsum(np.asarray(counts.sum(-1))[order])
+    reached = np.cumsum(np.asarray(counts).sum(-1)[order])
     median = gap[order[np.searchsorted(reached, reached[-1] / 2)]]
-    return jnp.asarray(np.where(gap > median, 0.5, -0.5), jnp.float32)
+    return device_array(np.where(gap > median, 0.5, -0.5), np.float32)
 
 
 def information_at(task: Task, plan: Plan, z: Array, h: Array, counts: Array) -> Information:
     """Fisher information at one value of the parameters, of all nudges of a plan."""
     _, together, effects, parts = _nudges(*task, plan, z, h, counts)
     own = _own_parts(plan, len(parts), len(z) + len(h))
-    mine = jnp.concatenate([effects, parts]) if own else effects
+    mine = np.concatenate([effects, parts]) if own else effects
     found = information(*(task.problem, task.rows, z, h, counts, together, mine), annotators=plan.annotators)
     return Information(*(np.asarray(part, np.float64) for part in found))
 
@@ -130,7 +131,7 @@ def _held(task: Task, plan: Plan, found: Information, expected: np.ndarray, nudg
 
 
 def _single(value) -> Array:
-    return jnp.asarray(value, jnp.float32)
+    return device_array(value, np.float32)
 
 
 def _by_annotator(rows: Comparisons, plan: Plan, values: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,13 +16,13 @@ import numpy as np
 import optax
 import scipy.linalg
 from jax import Array
-from jax.flatten_util import ravel_pytree
 from numpyro import handlers
 from numpyro.distributions import constraints
 from numpyro.infer.util import constrain_fn, potential_energy
 
 from bayespref.checks.nudges import Point, given_answers, log_likelihood, point
 from bayespref.comparisons import Comparisons
+from bayespref.inference.flat import ravel
 from bayespref.inference.program import Model, Values, run, sites_of
 
 STEPS, CLOSE = 60, 1e-4
@@ -143,11 +143,6 @@ def is_held(support: constraints.Constraint) -> bool:
     return not isinstance(support, type(constraints.real) | type(constraints.zero_sum(1)))
 
 
-def _no_sites(vector: Array) -> Values:
-    """JAX makes a new function of nothing each time, and would compile anew for each."""
-    return {}
-
-
 @functools.lru_cache(maxsize=64)
 def problem_of(
     model: Model, unravel_free: Callable, unravel_held: Callable, shrunk: tuple[bool, ...]
@@ -156,7 +151,7 @@ def problem_of(
     return Problem(model, unravel_free, unravel_held, shrunk)
 
 
-def split(model: Model, rows: Comparisons, sites: dict[str, Array]) -> tuple[Problem, Array, Array]:
+def split(model: Model, rows: Comparisons, sites: dict[str, Any]) -> tuple[Problem, Any, Any]:
     """The problem, and the vectors z (s, d) and h (s, e) of draws (s, ...) of unconstrained sites."""
     found: dict[str, bool] = {}
 
@@ -166,15 +161,10 @@ def split(model: Model, rows: Comparisons, sites: dict[str, Array]) -> tuple[Pro
 
     jax.eval_shape(record)
     parts = [{name: value for name, value in sites.items() if found[name] == held} for held in (False, True)]
-    first = [{name: value[0] for name, value in part.items()} for part in parts]
-    unravels = [ravel_pytree(one)[1] if one else _no_sites for one in first]
-    vectors = [jax.vmap(lambda one: ravel_pytree(one)[0])(part) if part else None for part in parts]
-    size = len(next(iter(sites.values())))
+    (z, free), (h, held) = (ravel(part, draws=len(next(iter(sites.values())))) for part in parts)
     known = sites_of(model, rows)
-    marks = {name: np.full(v.shape, known[name].annotator_axis is not None) for name, v in first[0].items()}
-    shrunk = tuple(bool(mark) for name in sorted(marks) for mark in marks[name].reshape(-1))
-    z, h = (jnp.zeros((size, 0)) if vector is None else vector for vector in vectors)
-    return problem_of(model, *unravels, shrunk), z, h
+    marks = ravel({n: np.full(v.shape[1:], known[n].annotator_axis is not None) for n, v in parts[0].items()})
+    return problem_of(model, free, held, tuple(map(bool, marks[0]))), z, h
 
 
 class Information(NamedTuple):

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from jax import Array
 
+from bayespref.arrays import device_array
 from bayespref.checks.problem import Problem, split
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.program import Model, generator, map_draws
@@ -28,7 +29,7 @@ def draws_of(key: Array, model: Model, fit: xr.DataTree, data: Comparisons, rows
     if sites is None:
         raise refuse("a fit's draws lie inside the support of their sites", "none that do")
     problem, z, h = split(
-        model, rows, {name: jnp.resize(v, (size, *v.shape[1:])) for name, v in sites.items()}
+        model, rows, {name: np.resize(v, (size, *v.shape[1:])) for name, v in sites.items()}
     )
     if (parameters := z.shape[1] + h.shape[1]) > MANY:
         raise refuse(
@@ -40,7 +41,7 @@ def draws_of(key: Array, model: Model, fit: xr.DataTree, data: Comparisons, rows
 
 
 @functools.partial(jax.jit, static_argnames=("problem",))
-def probabilities(problem: Problem, rows: Comparisons, z: Array, h: Array, keys: Array) -> Array:
+def probabilities(problem: Problem, rows: Comparisons, z: Array, h: Array, key: Array) -> Array:
     """(r, n, o) probabilities of answers; with latent classes, of annotators drawn into them."""
 
     def one(draw) -> Array:
@@ -52,14 +53,14 @@ def probabilities(problem: Problem, rows: Comparisons, z: Array, h: Array, keys:
             answers = answers.given(jnp.log(jax.nn.one_hot(who, weights.shape[-1])))
         return jnp.exp(answers.outcome_log_probs())
 
-    return map_draws(one, (z, h, keys), chunk=CHUNK)
+    return map_draws(one, (z, h, jax.random.split(key, len(z))), chunk=CHUNK)
 
 
 def drawn_counts(key: Array, probs: np.ndarray, total: np.ndarray) -> Array:
     """(r, n, o) counts of replicated answers."""
     random = generator(key)
     probs = probs / probs.sum(-1, keepdims=True)
-    return jnp.asarray(random.multinomial(total.astype(int), probs), jnp.float32)
+    return device_array(random.multinomial(total.astype(int), probs), np.float32)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -75,4 +76,4 @@ def _height(problem: Problem, rows: Comparisons, z: Array, h: Array, counts: Arr
 
 def likeliest(problem: Problem, rows: Comparisons, z: Array, h: Array, counts: Array) -> Array:
     """The draw of z where the posterior is highest."""
-    return z[jnp.argmax(_height(problem, rows, z, h, counts))]
+    return z[int(np.argmax(_height(problem, rows, z, h, counts)))]

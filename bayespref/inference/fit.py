@@ -20,6 +20,7 @@ import numpy as np
 import xarray as xr
 from jax import Array
 
+from bayespref.arrays import device_array
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.meshes import fetched
 from bayespref.inference.program import (
@@ -180,7 +181,7 @@ def latent_of(fit: xr.DataTree) -> Values:
     if "latent" not in fit.children:
         raise refuse("a fit carries the group 'latent'", f"groups {sorted(fit.children)}")
     return {
-        str(name): jax.numpy.asarray(value.values.reshape(-1, *value.shape[2:]))
+        str(name): device_array(value.values.reshape(-1, *value.shape[2:]))
         for name, value in fit["latent"].data_vars.items()
     }
 

@@ -44,11 +44,13 @@ class Flat(NamedTuple):
         return self(np.arange(self.size))
 
 
-def ravel(values: Mapping[str, Any] | Values) -> tuple[np.ndarray, Flat]:
-    """The vector (d,) of all sites, by name, and the way back."""
+def ravel(values: Mapping[str, Any] | Values, *, draws: int | None = None) -> tuple[np.ndarray, Flat]:
+    """The vector (d,) of all sites, by name, and the way back; of so many draws (s, ...), vectors (s, d)."""
+    lead = () if draws is None else (draws,)
     ordered = {name: np.asarray(values[name]) for name in sorted(values)}
-    vector = np.concatenate([value.reshape(-1) for value in ordered.values()])
-    return vector, Flat(tuple((name, value.shape) for name, value in ordered.items()))
+    parts = [value.reshape(*lead, -1) for value in ordered.values()]
+    vector = np.concatenate(parts, -1) if parts else np.zeros((*lead, 0), np.float32)
+    return vector, Flat(tuple((name, value.shape[len(lead) :]) for name, value in ordered.items()))
 
 
 def traceable(vector: np.ndarray) -> np.ndarray:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +17,7 @@ from numpyro.infer.util import unconstrain_fn
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.fit import latent_of
 from bayespref.inference.laplace import approximated
+from bayespref.inference.meshes import fetched
 from bayespref.inference.nuts import sampler
 from bayespref.inference.program import Model, Values, generator
 from bayespref.inference.starting import chain_starts
@@ -66,7 +69,9 @@ def refitter(
     return refit
 
 
-def last_draws(model: Model, fit: xr.DataTree, comparisons: Comparisons, chains: int) -> Values | None:
+def last_draws(
+    model: Model, fit: xr.DataTree, comparisons: Comparisons, chains: int
+) -> dict[str, Any] | None:
     """(chains, ...) the last draws of chains, unconstrained: a unit less hardly moves the posterior."""
     sizes = fit["latent"].sizes
     last = np.arange(1, sizes["chain"] + 1) * sizes["draw"] - 1
@@ -74,7 +79,7 @@ def last_draws(model: Model, fit: xr.DataTree, comparisons: Comparisons, chains:
     return (
         None
         if found is None
-        else jax.tree.map(lambda value: jnp.resize(value, (chains, *value.shape[1:])), found)
+        else {name: np.resize(value, (chains, *value.shape[1:])) for name, value in found.items()}
     )
 
 
@@ -86,13 +91,18 @@ def middle(model: Model, fit: xr.DataTree, comparisons: Comparisons) -> dict[str
 
 def unconstrained(
     model: Model, fit: xr.DataTree, comparisons: Comparisons, which: np.ndarray
-) -> Values | None:
+) -> dict[str, Any] | None:
     """Those of some draws of the latents that rounding did not put on the edge of their support.
 
     None if all are there: fits then start where they would without a fit to start from.
     """
-    values = {name: value[which] for name, value in latent_of(fit).items()}
-    found = jax.vmap(lambda value: unconstrain_fn(model, (comparisons,), {}, value))(values)
+    values = {name: np.asarray(value)[which] for name, value in latent_of(fit).items()}
+    found = fetched(_unconstrained(model, comparisons, values))
     each = [np.isfinite(value).reshape(len(which), -1).all(1) for value in found.values()]
     inside = np.logical_and.reduce(each)
     return {name: value[inside] for name, value in found.items()} if inside.any() else None
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _unconstrained(model: Model, comparisons: Comparisons, values: Values) -> Values:
+    return jax.vmap(lambda value: unconstrain_fn(model, (comparisons,), {}, value))(values)
