@@ -29,9 +29,8 @@ def choix_point(table):
 
 
 def evalica_point(table):
-    """Worths alone."""
-    won = [evalica.Winner.X if w == "model_a" else evalica.Winner.Y for w in table["winner"]]
-    evalica.bradley_terry(table["model_a"], table["model_b"], won)
+    """Worths alone; the translation of outcomes is not timed."""
+    evalica.bradley_terry(table["model_a"], table["model_b"], table.attrs["winners"])
 
 
 def main():
@@ -41,7 +40,8 @@ def main():
     first, second = index.reshape(2, -1)
     left = (table["winner"] == "model_a").to_numpy()
     pairs = np.stack([np.where(left, first, second), np.where(left, second, first)], 1).tolist()
-    table.attrs.update(size=len(names), won=pairs)
+    winners = [evalica.Winner.X if one else evalica.Winner.Y for one in left]
+    table.attrs.update(size=len(names), won=pairs, winners=winners)
     for tool, run in {"arena-rank": arena, "choix": choix_point, "evalica": evalica_point}.items():
         for repeat in range(int(sys.argv[2])):
             start = time.perf_counter()
