@@ -208,18 +208,23 @@ def _curvature(objective: Callable, hessian: Callable, comparisons: Comparisons)
 
 
 def _newton(objective, hessian, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Damped Newton steps, until one is shorter than `NEAR` sd of the posterior: its square is left."""
+    """Damped Newton steps until a step is a thousandth of the posterior's spread.
+
+    Within `NEAR` of that spread the curvature is the same for all that it matters, and is kept.
+    """
     value, slope = objective(vector)
+    curvature, decrement = np.empty(0), np.inf
     epsilon = float(jnp.finfo(jnp.result_type(float)).eps)
     for step in range(NEWTON_STEPS):
-        curvature = hessian(vector)
+        if decrement > NEAR:
+            curvature = hessian(vector)
         lowest, highest = np.linalg.eigvalsh(curvature)[[0, -1]]
         # A curvature that rounding cannot tell from none, next to the steepest, is none.
         definite = lowest > epsilon * highest
         damping = 0.0 if definite else 1e-3 + epsilon * highest + 2 * max(-lowest, 0.0)
         direction = np.linalg.solve(curvature + damping * np.eye(len(vector)), slope)
         decrement = np.sqrt(max(slope @ direction, 0.0))
-        if definite and decrement < NEAR:
+        if definite and decrement < 1e-3:
             return vector - direction, np.linalg.cholesky(curvature), step
         size = 1.0
         while size > 1e-4:

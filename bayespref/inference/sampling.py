@@ -114,7 +114,8 @@ def all_advanced(
     method = method_of(run)
     if method == "vectorized":
         together = _stacked(chains)
-        chain, block = fetched(forward(together if run.mesh is None else over_chains(together, run.mesh)))
+        chain, block = forward(together if run.mesh is None else over_chains(together, run.mesh))
+        chain = fetched(chain)
         pairs = list(zip(_apart(chain, len(chains)), _apart(block, len(chains)), strict=True))
     elif method == "sequential" or len(chains) == 1:
         pairs = [forward(chain) for chain in chains]

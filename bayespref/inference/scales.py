@@ -12,7 +12,7 @@ from bayespref.comparisons import Comparisons
 from bayespref.inference.flat import Flat, ravel, traceable
 from bayespref.inference.meshes import fetched
 from bayespref.inference.program import Model, Site, Values, sites_of
-from bayespref.inference.starting import DIFFERENCE, finite, medians, slope_of
+from bayespref.inference.starting import DIFFERENCE, curvature_by_differences, finite, medians, slope_of
 
 DENSE, EACH = 400, 4000
 """Axes up to which scales are a matrix; probes of the slope up to which curvatures are taken at all."""
@@ -107,19 +107,15 @@ def _scale(objective: Callable, vector: np.ndarray, groups: list[np.ndarray]) ->
     scale (half the effective draws, measured on the README's example).
     """
     size = len(vector)
-    dense = size <= DENSE and len(groups) == size
-    probes = [np.array([index]) for index in range(size)] if dense else groups
-    if len(probes) > EACH:
+    if size <= DENSE and len(groups) == size:
+        values, axes = np.linalg.eigh(curvature_by_differences(objective, vector)[0])
+        return axes / np.sqrt(np.maximum(values, FLATTEST))
+    if len(groups) > EACH:
         return np.ones(size)
-    hessian, diagonal = np.zeros((size if dense else 0, size)), np.zeros(size)
-    for probe in probes:
+    diagonal = np.zeros(size)
+    for probe in groups:
         step = np.zeros(size)
         step[probe] = DIFFERENCE * np.maximum(1.0, np.abs(vector[probe]))
         change = (objective(vector + step)[1] - objective(vector - step)[1]) / 2
         diagonal[probe] = change[probe] / step[probe]
-        if dense:
-            hessian[probe[0]] = change / step[probe[0]]
-    if not dense:
-        return 1 / np.sqrt(np.maximum(diagonal, FLATTEST))
-    values, axes = np.linalg.eigh((hessian + hessian.T) / 2)
-    return axes / np.sqrt(np.maximum(values, FLATTEST))
+    return 1 / np.sqrt(np.maximum(diagonal, FLATTEST))
