@@ -6,31 +6,29 @@ import functools
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jax import Array
-from numpyro.infer.util import constrain_fn
 
 from bayespref.arrays import device_array
 from bayespref.checks.design import Plan, counts_of, design_of, rows_of
-from bayespref.checks.orthogonal import Task, fixed_at, halves, information_at, mode_at, point_at
-from bayespref.checks.replicates import drawn_counts, draws_of, likeliest, probabilities
-from bayespref.checks.statistics import Fixed, statistics
+from bayespref.checks.orthogonal import Numbers, Task, fixed_at, halves, information_at, point_at
+from bayespref.checks.problem import CLOSE, whitener
+from bayespref.checks.programs import alike, chunk_of, hessian, in_chunks, judged, modes, prepare, pushed
+from bayespref.checks.replicates import drawn_counts, draws_of, expected, outcomes_of
+from bayespref.checks.statistics import Fixed
 from bayespref.choices import Choice
 from bayespref.choices.base import Around
 from bayespref.choices.links import LaplaceNoise, Probit
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.fit import data_of
-from bayespref.inference.program import Model, map_draws, observed
+from bayespref.inference.program import Model, observed
 from bayespref.losses import refuse_loss
 
 LOST = 0.02
 """Share of replicates that may fail to be fitted."""
 NEAR, NEWTON = 0.1, 20
 """Nats from a mode that are near enough, and Hessians until it is."""
-CHUNK, NUMBERS = 25, 50_000
-"""Replicates judged at a time, and numbers of counted answers of theirs: beyond a cache each takes longer."""
 
 
 class Battery(NamedTuple):
@@ -73,22 +71,24 @@ def battery(key: Array, model: Model, fit: xr.DataTree, *, replicates: int, time
     total = np.bincount(row, np.asarray(data.count), len(rows)) if total is None else total
     draw_key, class_key, answer_key = jax.random.split(key, 3)
     problem, z, h = draws_of(draw_key, model, fit, data, rows, replicates)
-    probs = probabilities(problem, rows, z, h, class_key)
-    drawn = drawn_counts(answer_key, np.asarray(probs, np.float64), total)
-    counts = device_array(counts_of(data, row, len(rows), probs.shape[-1]), np.float32)
     design, plan = design_of(data, rows, total, time)
     task = Task(problem, rows, design._replace(half=device_array(np.zeros(len(rows)), np.float32)))
-    here, middle = likeliest(problem, rows, z, h, counts), h.mean(0)
-    here, _ = _by_newton(task, plan, here, middle, counts)
-    task = task._replace(design=design._replace(half=halves(task, here, middle, counts)))
+    outcomes = outcomes_of(problem, rows, z, h)
+    prepare(task, plan, class_key, z, h, outcomes)
+    counts = counts_of(data, row, len(rows), outcomes).astype(np.float32)
+    probs, heights = expected(problem, rows, z, h, counts, class_key)
+    drawn = drawn_counts(answer_key, np.asarray(probs, np.float64), total)
+    z, h = np.asarray(z), np.asarray(h)
+    middle = h.mean(0)
+    here = _mode(task, z[np.argmax(heights)], middle, counts)
+    task = task._replace(design=design._replace(half=halves(task, plan, here, middle, counts)))
     known = information_at(task, plan, here, middle, counts)
     fixed, held = fixed_at(task, plan, here, middle, counts, known)
-    factor = device_array(known.whitener(), np.float32)
     pairs = ((here, z), (middle, h), (counts, drawn))
-    every = (device_array(np.concatenate([np.asarray(a)[None], b])) for a, b in pairs)
-    found, left = _judge(task, plan, fixed, factor, *every)
+    every = (np.concatenate([a[None], b]) for a, b in pairs)
+    found, left = _judge(task, plan, fixed, known.whitener(), *every)
     result = _result(found, left, plan, held)
-    moves = _moves(task, plan, fixed, here, middle, {n: found[n][1][0] for n in plan.scalars})
+    moves = _moves(task, fixed, here, middle, {n: found[n][1][0] for n in plan.scalars})
     against = _against(task, plan, here, middle, counts)
     return result._replace(moves=moves, against=against, k=data.k, logit=logit)
 
@@ -109,48 +109,43 @@ def _check(model: Model, fit: xr.DataTree, data: Comparisons) -> bool:
     return not isinstance(inner, Probit | LaplaceNoise)
 
 
-@functools.partial(jax.jit, static_argnames=("plan", "problem"))
-def _judged(problem, rows, design, plan, fixed, factor, z, h, counts):
-    def one(draw):
-        z, h, counts = draw
-        mode, left = problem.mode(rows, z, h, counts, factor)
-        return statistics(problem, rows, design, plan, fixed, mode, h, counts), mode, left
-
-    chunk = int(np.clip(NUMBERS // counts[0].size, 1, CHUNK))
-    return map_draws(one, (z, h, counts), chunk=chunk)
+def _mode(task: Task, z: np.ndarray, h: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The mode (d,) of z for counted answers (n, o)."""
+    own = whitener(hessian(task.problem, task.rows, z, h, counts))
+    return _modes(task, own, z[None], h[None], counts[None])[0][0]
 
 
-def _judge(task: Task, plan: Plan, fixed: Fixed, factor, z, h, counts):
-    """Check -> (statistics (s,), effects (s,)) at the modes for counted answers (s, n, o), and nats left.
+def _judge(task: Task, plan: Plan, fixed: Fixed, factor: np.ndarray, z, h, counts):
+    """Check -> (statistics (s,), effects (s,)) at the modes for counted answers (s, n, o), and nats left."""
+    found, left = _modes(task, factor, z, h, counts)
+    judge = functools.partial(judged, *task, plan, fixed)
+    return in_chunks(judge, (found, h, counts), chunk_of(*counts.shape[1:])), left
 
-    One Hessian serves all where scales are much alike; quasi-Newton steps from it reach the others, and a
-    Hessian of their own those few that are far even so (networks).
+
+def _modes(task: Task, factor: np.ndarray, z, h, counts) -> tuple[np.ndarray, np.ndarray]:
+    """Modes (s, d), and the nats left to them.
+
+    One Hessian serves all where scales are much alike; else a few with like scales share one, and those far
+    even so have their own, taken anew until they are near.
     """
-    found, modes, left = _judged(*task, plan, fixed, factor, z, h, counts)
-    if (np.asarray(left) < NEAR).all():
-        return found, np.asarray(left)
-    order = np.argsort(-np.nan_to_num(np.asarray(left), nan=np.inf))  # so that chunks finish together
-    moved, rest = _descended(task.problem, task.rows, modes[order], h[order], counts[order], factor)
-    modes, left = modes.at[order].set(moved), np.array(left)
-    left[order] = rest
-    for index in np.flatnonzero(~(left < NEAR)):
-        mode, left[index] = _by_newton(task, plan, modes[index], h[index], counts[index])
-        modes = modes.at[index].set(mode)
-    return _judged(*task, plan, fixed, factor, modes, h, counts)[0], left
+    problem, rows, _ = task
+    chunk = chunk_of(*counts.shape[1:])
 
+    def near(at: np.ndarray, factor: np.ndarray):
+        program = functools.partial(modes, problem, rows, factor)
+        return in_chunks(program, (found[at], h[at], counts[at]), chunk)
 
-@functools.partial(jax.jit, static_argnames=("problem",))
-def _descended(problem, rows, z, h, counts, factor):
-    return map_draws(lambda draw: problem.descended(rows, *draw, factor), (z, h, counts), chunk=CHUNK)
-
-
-def _by_newton(task: Task, plan: Plan, z: Array, h: Array, counts: Array) -> tuple[Array, float]:
-    """The mode, by a Hessian taken anew until it is near, and the nats that are left."""
-    for _ in range(NEWTON):
-        z, left = mode_at(task, z, h, counts, information_at(task, plan, z, h, counts))
-        if float(left) < NEAR:
+    found, left = z, np.full(len(z), np.inf)
+    found, left = near(np.arange(len(z)), factor)
+    for size in (chunk, *[1] * NEWTON):
+        if (left < NEAR).all():
             break
-    return z, float(left)
+        rest = np.flatnonzero(~(left <= (CLOSE if size > 1 else NEAR)))
+        for group in alike(h[rest], size):
+            at, one = rest[group], rest[group[len(group) // 2]]
+            own = whitener(hessian(problem, rows, found[one], h[one], counts[one]))
+            found[at], left[at] = near(at, own)
+    return found, left
 
 
 def _result(found, left: np.ndarray, plan: Plan, held: tuple[str, ...]) -> Battery:
@@ -172,35 +167,22 @@ def _result(found, left: np.ndarray, plan: Plan, held: tuple[str, ...]) -> Batte
     )
 
 
-@functools.partial(jax.jit, static_argnames=("problem",))
-def _pushed(problem, rows, z, h, changes):
-    """(s, items) what changes (s, d + e) of the parameters do to worths; (s, 0) where items have none."""
-
-    def worths(theta: Array) -> Array:
-        sites = problem.sites(theta[: len(z)], theta[len(z) :])
-        values = constrain_fn(problem.model, (rows,), {}, sites, return_deterministic=True)
-        found = values.get("log_density", jnp.zeros(0))
-        return found if found.ndim == 1 else jnp.zeros(0)
-
-    return jax.vmap(jax.linearize(worths, jnp.concatenate([z, h]))[1])(changes)
-
-
-def _moves(task: Task, plan: Plan, fixed: Fixed, z: Array, h: Array, effects) -> dict[str, float]:
+def _moves(task: Task, fixed: Fixed, z, h, effects: dict[str, float]) -> dict[str, float]:
     """Scalar check -> the largest move of an item's worth, in log-odds, when the nudge is allowed for."""
     found = {}
-    shifts = np.asarray(_pushed(task.problem, task.rows, z, h, fixed.scalars), np.float64)
-    for name, shift in zip(plan.scalars, shifts, strict=True):
+    shifts = np.asarray(pushed(task.problem, task.rows, z, h, fixed.scalars), np.float64)
+    for name, shift in zip(effects, shifts, strict=True):
         # Guesses and links bend worths far apart, which no linear step tells.
         if shift.size and name not in ("lapse", "link"):
             found[name] = float(np.abs(shift - shift.mean()).max() * np.abs(effects[name]))
     return found
 
 
-def _against(task: Task, plan: Plan, z: Array, h: Array, counts: Array) -> np.ndarray:
+def _against(task: Task, plan: Plan, z: Numbers, h: Numbers, counts: Numbers) -> np.ndarray:
     """(a,) sum of the scores of what each annotator chose, over its standard deviation for a guess."""
     if not plan.annotators or task.rows.response != "choice":
         return np.zeros(0)
-    point = point_at(task.problem, task.rows, z, h, counts)
+    point = point_at(task, plan, z, h, counts)
     score, chosen = np.asarray(point.score), np.asarray(counts)[:, : task.rows.k]
     who = np.asarray(task.rows.annotator)
     agree = np.bincount(who, (score * chosen).sum(1), plan.annotators)

@@ -16,11 +16,14 @@ from bayespref.checks.nudges import Point
 from bayespref.checks.problem import Information, Problem, information
 from bayespref.checks.statistics import Fixed, effect_nudges, group_nudges, scalar_nudges
 from bayespref.comparisons import Comparisons
+from bayespref.inference.ahead import like
 
 IN_MODEL = 0.005
 """Share of a nudge's information that is left beside the parameters, below which the model has it already."""
 WIDE = 30_000_000
 """Numbers up to which each annotator's part in the parameters is kept."""
+
+Numbers = Array | np.ndarray
 
 
 class Task(NamedTuple):
@@ -31,19 +34,8 @@ class Task(NamedTuple):
     design: Design
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _modes(problem: Problem, rows: Comparisons, z: Array, h: Array, counts: Array, factor: Array):
-    return problem.mode(rows, z, h, counts, factor)
-
-
-def mode_at(task: Task, z: Array, h: Array, counts: Array, found: Information) -> tuple[Array, Array]:
-    """The mode near z for counted answers, and the nats left to it, by the Hessian that `found` gives."""
-    factor = jnp.asarray(found.whitener(), jnp.float32)
-    return _modes(task.problem, task.rows, z, h, counts, factor)
-
-
 @functools.partial(jax.jit, static_argnames=("problem", "plan"))
-def _nudges(problem: Problem, rows: Comparisons, design: Design, plan: Plan, z, h, counts):
+def residuals(problem: Problem, rows: Comparisons, design: Design, plan: Plan, z, h, counts):
     """Probabilities, scores, and residuals along all nudges: of scalars and groups, and by annotator."""
     point = problem.point(rows, z, h, counts)
     groups = list(group_nudges(point, design, plan).values())
@@ -52,15 +44,14 @@ def _nudges(problem: Problem, rows: Comparisons, design: Design, plan: Plan, z, 
     return point, together, effect_nudges(point, design, plan), parts
 
 
-@functools.partial(jax.jit, static_argnames=("problem",))
-def point_at(problem: Problem, rows: Comparisons, z: Array, h: Array, counts: Array) -> Point:
+def point_at(task: Task, plan: Plan, z: Numbers, h: Numbers, counts: Numbers) -> Point:
     """Probabilities, residuals and scores at one value of the parameters."""
-    return problem.point(rows, z, h, counts)
+    return residuals(*task, plan, z, h, counts)[0]
 
 
-def halves(task: Task, z: Array, h: Array, counts: Array) -> Array:
+def halves(task: Task, plan: Plan, z: Numbers, h: Numbers, counts: Numbers) -> Array:
     """(n,) 1/2 where scores differ more than in half of the answers, else -1/2."""
-    point = point_at(task.problem, task.rows, z, h, counts)
+    point = point_at(task, plan, z, h, counts)
     gap = np.square(np.asarray(point.score)).sum(-1)
     order = np.argsort(gap)
     reached = np.cumsum(np.asarray(counts).sum(-1)[order])
@@ -68,12 +59,13 @@ def halves(task: Task, z: Array, h: Array, counts: Array) -> Array:
     return device_array(np.where(gap > median, 0.5, -0.5), np.float32)
 
 
-def information_at(task: Task, plan: Plan, z: Array, h: Array, counts: Array) -> Information:
+def information_at(task: Task, plan: Plan, z: Numbers, h: Numbers, counts: Numbers) -> Information:
     """Fisher information at one value of the parameters, of all nudges of a plan."""
-    _, together, effects, parts = _nudges(*task, plan, z, h, counts)
+    _, together, effects, parts = residuals(*task, plan, z, h, counts)
     own = _own_parts(plan, len(parts), len(z) + len(h))
-    mine = np.concatenate([effects, parts]) if own else effects
-    found = information(*(task.problem, task.rows, z, h, counts, together, mine), annotators=plan.annotators)
+    mine = np.concatenate([effects, parts]) if own else np.asarray(effects)
+    here = (task.problem, task.rows, z, h, counts)
+    found = information(*here, together, mine, annotators=plan.annotators)
     return Information(*(np.asarray(part, np.float64) for part in found))
 
 
@@ -84,7 +76,7 @@ def _own_parts(plan: Plan, q: int, parameters: int) -> bool:
 
 def fixed_at(task: Task, plan: Plan, z, h, counts, found: Information) -> tuple[Fixed, tuple[str, ...]]:
     """What all replicates share, and the checks of what the model already has."""
-    point, *nudges = _nudges(*task, plan, z, h, counts)
+    point, *nudges = residuals(*task, plan, z, h, counts)
     expected = np.asarray(counts.sum(-1))[:, None] * np.asarray(point.probs, np.float64)
     together, effects, parts = (np.asarray(one, np.float64) for one in nudges)
     inverse, s = found.projector(task.problem.shrunk), len(plan.scalars)
@@ -100,6 +92,27 @@ def fixed_at(task: Task, plan: Plan, z, h, counts, found: Information) -> tuple[
     arrays = (*start, coefficients[s:], groups, mine[: len(weight)], weight, mine[len(weight) :])
     fixed = Fixed(*jax.tree.map(_single, (*arrays, about, _root(about), own_parts)))
     return fixed, _held(task, plan, found, expected, (together, effects, parts))
+
+
+def shapes_of_fixed(task: Task, plan: Plan, nudges, theta: int) -> Fixed:
+    """What stands for `fixed_at` before it is computed, for what `residuals` returns and d + e parameters."""
+    _, together, effects, parts = nudges
+    s, q, p, a = len(plan.scalars), len(parts), len(effects), plan.annotators
+    groups = {name: like((at.stop - at.start,) * 2) for name, at in _slices(task, plan, q).items()}
+    own = q if _own_parts(plan, q, theta) else 0
+    return Fixed(
+        scalars=like((s, theta)),
+        inverse=like((theta, theta)),
+        ridge=like((theta, theta) if any(task.problem.shrunk) else (0, 0)),
+        groups=like((len(together) - s, theta)),
+        group_inverse=groups,
+        effects=like((p, a, theta)),
+        weight=like((p, a)),
+        tastes=like((own, a, theta)),
+        parts=like((q, q)),
+        parts_root=like((q, q)),
+        parts_own=like(()),
+    )
 
 
 def _slices(task: Task, plan: Plan, parts: int) -> dict[str, slice]:

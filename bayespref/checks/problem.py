@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import scipy.linalg
 from jax import Array
 from numpyro import handlers
@@ -23,12 +22,13 @@ from numpyro.infer.util import constrain_fn, potential_energy
 from bayespref.checks.nudges import Point, given_answers, log_likelihood, point
 from bayespref.comparisons import Comparisons
 from bayespref.inference.flat import ravel
-from bayespref.inference.program import Model, Values, run, sites_of
+from bayespref.inference.program import Model, Values, map_draws, run, sites_of
 
-STEPS, CLOSE = 60, 1e-4
+STEPS, CLOSE = 40, 1e-4
 """Steps to a mode at most, and the nats from it that are near enough (.014 standard deviations)."""
-LITTLE = 1e-5
-"""Information of a direction, next to that of its coordinates, that rounding cannot tell from none."""
+LITTLE, LEAST, COLUMNS = 1e-5, 1e-3, 16
+"""Information of a direction, next to that of its coordinates, that rounding cannot tell from none; the
+least curvature of a Hessian; columns of one computed at a time."""
 
 
 class Problem(NamedTuple):
@@ -93,47 +93,45 @@ class Problem(NamedTuple):
             z, value, slope, size, steps = state
             trial = z - size * (factor @ (factor.T @ slope))
             new, new_slope = value_and_slope(trial)
-            # Near the mode rounding hides what a step gains.
-            better = new <= value + 8 * jnp.finfo(z.dtype).eps * jnp.abs(value)
+            # Near the mode rounding hides what a step gains. The first is to where it starts.
+            better = (new <= value + 8 * jnp.finfo(z.dtype).eps * jnp.abs(value)) | (steps == 0)
             z, value, slope = jax.tree.map(
                 lambda a, b: jnp.where(better, a, b), (trial, new, new_slope), (z, value, slope)
             )
-            return z, value, slope, jnp.where(better, jnp.minimum(1.0, 1.5 * size), size / 3), steps + 1
+            size = jnp.where(better, jnp.minimum(1.0, 1.5 * size), size / 3)
+            return z, value, slope, size, steps + 1
 
         def unfinished(state) -> Array:
             _, _, slope, _, steps = state
-            return (gain(slope) > CLOSE) & (steps < STEPS)
+            return (steps == 0) | (gain(slope) > CLOSE) & (steps <= STEPS)
 
-        value, slope = value_and_slope(z)
-        state = jax.lax.while_loop(unfinished, step, (z, value, slope, jnp.ones_like(value), 0))
+        one = jnp.ones((), z.dtype)
+        state = jax.lax.while_loop(unfinished, step, (z, one, jnp.zeros_like(z), one, 0))
         return state[0], gain(state[2])
 
-    def descended(
-        self, rows: Comparisons, z: Array, h: Array, counts: Array, factor: Array
-    ) -> tuple[Array, Array]:
-        """As `mode`, by L-BFGS in coordinates that `factor` whitens: for scales far from those it is of."""
+    def hessian(self, rows: Comparisons, z: Array, h: Array, counts: Array) -> Array:
+        """(d, d) Fisher's information in z, plus the prior's curvature."""
 
-        def potential(u: Array) -> Array:
-            here = z + factor @ u
-            return self.prior(rows, here, h) - self.log_likelihood(rows, here, h, counts)
+        def log_probs(z: Array) -> Array:
+            found = self.log_probs(rows, z, h, counts)
+            return jnp.where(jnp.isfinite(found), found, 0.0)
 
-        solver = optax.lbfgs(linesearch=optax.scale_by_zoom_linesearch(max_linesearch_steps=10))
-        value_and_slope = optax.value_and_grad_from_state(potential)
+        here, push = jax.linearize(log_probs, z)
+        pull = jax.linear_transpose(push, z)
+        bend = jax.linearize(jax.grad(lambda z: self.prior(rows, z, h)), z)[1]
+        expected = jnp.where(here < 0, jnp.exp(here), 0.0) * counts.sum(-1, keepdims=True)
 
-        def step(carry):
-            u, state, _, steps = carry
-            value, slope = value_and_slope(u, state=state)
-            updates, state = solver.update(slope, state, u, value=value, grad=slope, value_fn=potential)
-            left = 0.5 * jnp.square(optax.tree.get(state, "grad")).sum()
-            return jnp.asarray(optax.apply_updates(u, updates)), state, left, steps + 1
+        def column(unit: Array) -> Array:
+            return pull(expected * push(unit))[0] + bend(unit)
 
-        def unfinished(carry) -> Array:
-            return (carry[2] > CLOSE) & (carry[3] < STEPS)
+        columns = map_draws(column, jnp.eye(len(z)), chunk=COLUMNS)
+        return (columns + columns.T) / 2
 
-        u = jnp.zeros_like(z)
-        left = 0.5 * jnp.square(jax.grad(potential)(u)).sum()
-        u, _, left, _ = jax.lax.while_loop(unfinished, step, (u, solver.init(u), left, 0))
-        return z + factor @ u, left
+
+def whitener(hessian: np.ndarray) -> np.ndarray:
+    """(d, d) W with W W' the inverse of a Hessian."""
+    values, vectors = np.linalg.eigh(np.asarray(hessian, np.float64))
+    return (vectors / np.sqrt(np.maximum(np.abs(values), LEAST))).astype(np.float32)
 
 
 def is_held(support: constraints.Constraint) -> bool:
@@ -185,8 +183,7 @@ class Information(NamedTuple):
         """(d, d) W with W W' the inverse of information plus prior in z."""
         d = len(self.prior)
         hessian = self.theta[:d, :d] + self.prior
-        values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
-        return vectors / np.sqrt(np.maximum(np.abs(values), 1e-3))
+        return whitener((hessian + hessian.T) / 2)
 
     def projector(self, shrunk: tuple[bool, ...] = ()) -> np.ndarray:
         """(d + e, d + e) pseudo-inverse of the information, without the prior: shrinkage must not leak in.
@@ -243,7 +240,7 @@ def information(
         return pull(along)[0], crossed, own
 
     units = jnp.eye(len(theta), dtype=theta.dtype)
-    fisher, crossed, each = jax.lax.map(column, units, batch_size=16)
+    fisher, crossed, each = map_draws(column, units, chunk=COLUMNS)
     prior = jax.hessian(lambda z: problem.prior(rows, z, h))(z)
     own = each.transpose(2, 1, 0) if annotators else jnp.zeros((len(by_annotator), 0, len(theta)))
     return fisher, crossed.T, own, prior

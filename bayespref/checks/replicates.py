@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from jax import Array
 
-from bayespref.arrays import device_array
+from bayespref.checks.nudges import log_likelihood
 from bayespref.checks.problem import Problem, split
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.program import Model, generator, map_draws
@@ -41,39 +41,34 @@ def draws_of(key: Array, model: Model, fit: xr.DataTree, data: Comparisons, rows
 
 
 @functools.partial(jax.jit, static_argnames=("problem",))
-def probabilities(problem: Problem, rows: Comparisons, z: Array, h: Array, key: Array) -> Array:
-    """(r, n, o) probabilities of answers; with latent classes, of annotators drawn into them."""
+def expected(
+    problem: Problem, rows: Comparisons, z: Array, h: Array, counts: Array, key: Array
+) -> tuple[Array, Array]:
+    """Of every draw: probabilities of answers (r, n, o), and (r,) its log posterior density, h given.
 
-    def one(draw) -> Array:
+    With latent classes, probabilities are those of annotators drawn into them.
+    """
+
+    def one(draw) -> tuple[Array, Array]:
         z, h, key = draw
         answers = problem.answers(rows, z, h)
+        height = log_likelihood(answers, counts) - problem.prior(rows, z, h)
         if isinstance(answers, LatentClasses):
             weights = jnp.broadcast_to(answers.log_weight, (answers.annotators, len(answers.components)))
             who = jax.random.categorical(key, weights)
             answers = answers.given(jnp.log(jax.nn.one_hot(who, weights.shape[-1])))
-        return jnp.exp(answers.outcome_log_probs())
+        return jnp.exp(answers.outcome_log_probs()), height
 
     return map_draws(one, (z, h, jax.random.split(key, len(z))), chunk=CHUNK)
 
 
-def drawn_counts(key: Array, probs: np.ndarray, total: np.ndarray) -> Array:
+def drawn_counts(key: Array, probs: np.ndarray, total: np.ndarray) -> np.ndarray:
     """(r, n, o) counts of replicated answers."""
     random = generator(key)
     probs = probs / probs.sum(-1, keepdims=True)
-    return device_array(random.multinomial(total.astype(int), probs), np.float32)
+    return random.multinomial(total.astype(int), probs).astype(np.float32)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _height(problem: Problem, rows: Comparisons, z: Array, h: Array, counts: Array) -> Array:
-    """(s,) log posterior density of draws, h given."""
-
-    def one(draw) -> Array:
-        z, h = draw
-        return problem.log_likelihood(rows, z, h, counts) - problem.prior(rows, z, h)
-
-    return map_draws(one, (z, h), chunk=CHUNK)
-
-
-def likeliest(problem: Problem, rows: Comparisons, z: Array, h: Array, counts: Array) -> Array:
-    """The draw of z where the posterior is highest."""
-    return z[int(np.argmax(_height(problem, rows, z, h, counts)))]
+def outcomes_of(problem: Problem, rows: Comparisons, z: Array, h: Array) -> int:
+    """How many answers a row can have."""
+    return jax.eval_shape(lambda: problem.answers(rows, z[0], h[0]).outcome_log_probs()).shape[-1]

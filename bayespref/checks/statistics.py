@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from bayespref.checks.design import Design, Plan
@@ -197,8 +198,9 @@ def orthogonal(nudges: Array, expected: Array, push: Callable, pull: Callable, f
         clean = nudge - push(part)
         left = pull(expected * clean)[0] - (0.0 if ridge is None else ridge @ part)
         step = fixed.inverse @ left
-        size = left @ step
-        for _ in range(PROJECTIONS):
+
+        def descend(_, state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+            clean, left, step, size = state
             moved = push(step)
             bent = pull(expected * moved)[0] + (0.0 if ridge is None else ridge @ step)
             length = jnp.where(size > TINY, size / jnp.maximum(step @ bent, TINY), 0.0)
@@ -206,39 +208,41 @@ def orthogonal(nudges: Array, expected: Array, push: Callable, pull: Callable, f
             ahead = fixed.inverse @ left
             size, before = left @ ahead, size
             step = ahead + jnp.where(before > TINY, size / jnp.maximum(before, TINY), 0.0) * step
-        return clean
+            return clean, left, step, size
+
+        return jax.lax.fori_loop(0, PROJECTIONS, descend, (clean, left, step, left @ step))[0]
 
     return jax.vmap(one)(nudges, fixed.scalars)
 
 
 def _scalars(clean: Array, point: Point, plan: Plan, rows, counts: Array):
-    each = jnp.einsum("sno,no->sn", clean, counts)
-    expected = counts.sum(-1, keepdims=True) * point.probs
-    found = {}
-    for name, residual, by_row in zip(plan.scalars, clean, each, strict=True):
-        information = (expected * jnp.square(residual)).sum()
-        variance = information
-        if plan.annotators and name.startswith(CLUSTERED):
-            known = (expected * jnp.square(residual)).sum(-1)
-            variance = clustered(by_row, known, rows.by_annotator(), plan.annotators)
-        effect = by_row.sum() / (information + 1e-12) if name != "lapse" else guess_rate(point, counts)
-        found[name] = by_row.sum() / jnp.sqrt(variance + 1e-12), effect
-    return found
+    """All of them at once: a program compiles as fast for twenty columns as for none."""
+    by_row = jnp.einsum("sno,no->ns", clean, counts)
+    known = jnp.einsum("sno,no->ns", jnp.square(clean), counts.sum(-1, keepdims=True) * point.probs)
+    score, information = by_row.sum(0), known.sum(0)
+    variance, effect = information, score / (information + 1e-12)
+    of_annotators = np.array([name.startswith(CLUSTERED) for name in plan.scalars])
+    if plan.annotators and of_annotators.any():
+        robust = clustered(by_row, known, rows.by_annotator(), plan.annotators)
+        variance = jnp.where(of_annotators, robust, information)
+    lapse = np.array(plan.scalars) == "lapse"
+    effect = jnp.where(lapse, guess_rate(point, counts), effect)
+    statistic = score / jnp.sqrt(variance + 1e-12)
+    return {name: (statistic[i], effect[i]) for i, name in enumerate(plan.scalars)}
 
 
 def clustered(scores: Array, information: Array, who: Array, annotators: int) -> Array:
-    """Variance of the sum of scores (n,) with information (n,), over annotators who may differ.
+    """Variance of the sum of scores (n, ...) with information alike, over annotators who may differ.
 
     Their sums squared; among few annotators about what the mean effect expects of each, as the plain ones
     bound |sum| by the root of their number; among fewer still the information alone.
     """
-    sums = jax.ops.segment_sum(scores, who, annotators)
-    known = jax.ops.segment_sum(information, who, annotators)
-    number = (known > 0).sum()
-    centred = sums - known * sums.sum() / (known.sum() + 1e-12)
-    about_mean = jnp.square(centred).sum() * number / jnp.maximum(number - 1, 1)
-    robust = jnp.where(number < MANY, about_mean, jnp.square(sums).sum())
-    return jnp.where(number < SOME, known.sum(), robust)
+    sums, known = jax.ops.segment_sum(jnp.stack([scores, information], 1), who, annotators).swapaxes(0, 1)
+    number, total = (known > 0).sum(0), known.sum(0)
+    centred = sums - known * (sums.sum(0) / (total + 1e-12))
+    about_mean = jnp.square(centred).sum(0) * number / jnp.maximum(number - 1, 1)
+    robust = jnp.where(number < MANY, about_mean, jnp.square(sums).sum(0))
+    return jnp.where(number < SOME, total, robust)
 
 
 def guess_rate(point: Point, counts: Array) -> Array:
@@ -275,17 +279,14 @@ def _groups(scores: Array, design: Design, plan: Plan, fixed: Fixed, slope: Arra
 
 
 def _effects(point: Point, design: Design, plan: Plan, fixed: Fixed, rows, counts: Array, slope: Array):
-    found = {}
     nudges = effect_nudges(point, design, plan)
-    for name, residual, mine, weight in zip(plan.effects, nudges, fixed.effects, fixed.weight, strict=True):
-        each = jax.ops.segment_sum((counts * residual).sum(-1), rows.by_annotator(), plan.annotators)
-        each = each - mine @ slope
-        each = each - weight * each.sum() / weight.sum()
-        own = (counts * jnp.square(residual)).sum()
-        excess = jnp.square(each).sum() - own
-        variance = excess / jnp.square(weight).sum()
-        found[name] = excess, jnp.sqrt(jnp.maximum(variance, 0.0))
-    return found
+    by_row = jnp.einsum("pno,no->np", nudges, counts)
+    each = jax.ops.segment_sum(by_row, rows.by_annotator(), plan.annotators).T - fixed.effects @ slope
+    each = each - fixed.weight * (each.sum(1) / fixed.weight.sum(1))[:, None]
+    own = jnp.einsum("pno,no->p", jnp.square(nudges), counts)
+    excess = jnp.square(each).sum(1) - own
+    spread = jnp.sqrt(jnp.maximum(excess / jnp.square(fixed.weight).sum(1), 0.0))
+    return {name: (excess[i], spread[i]) for i, name in enumerate(plan.effects)}
 
 
 def _tastes(
@@ -331,37 +332,37 @@ def _pairs(point: Point, design: Design, plan: Plan, counts: Array, curve: Array
     found = {}
     if plan.matrix:
         assert design.pair is not None and design.pair_items is not None
-        excess = jax.ops.segment_sum(by_row, design.pair, plan.pairs)
-        expected = jax.ops.segment_sum(variance, design.pair, plan.pairs)
-        scaled = excess / jnp.sqrt(jnp.maximum(expected, 1e-6))
+        bent = _bent(point, design, counts, curve)
+        excess, expected, bent = _summed((by_row, variance, bent), design.pair, plan.pairs)
+        scaled, bent = (each / jnp.sqrt(jnp.maximum(expected, 1e-6)) for each in (excess, bent))
         low, high = design.pair_items.T
-        bent = _bent(point, design, plan, counts, curve) / jnp.sqrt(jnp.maximum(expected, 1e-6))
         matrix = jnp.zeros((plan.matrix, plan.matrix)).at[low, high].add(scaled - bent, mode="drop")
         matrix = matrix - matrix.T
-        information = jnp.maximum(expected.sum(), 1e-6)
-        over = jnp.square(scaled).sum() - plan.pairs
-        spread = jnp.sqrt(jnp.maximum(over, 0.0) / information)
+        information, chance = jnp.maximum(expected.sum(), 1e-6), jnp.square(scaled).sum()
+        spread = jnp.sqrt(jnp.maximum(chance - plan.pairs, 0.0) / information)
         found["cycles"] = jnp.linalg.norm(matrix, 2), spread
-        found["pairs"] = jnp.square(scaled).sum(), spread
+        found["pairs"] = chance, spread
     if plan.cells:
         assert design.again is not None
-        own = jax.ops.segment_sum(by_row, design.again, plan.cells)
+        own, weight, alone = _summed((by_row, variance, jnp.square(variance)), design.again, plan.cells)
         twice = jnp.square(own).sum() - (counts * jnp.square(residual)).sum()
-        weight = jnp.square(jax.ops.segment_sum(variance, design.again, plan.cells))
-        alone = jax.ops.segment_sum(jnp.square(variance), design.again, plan.cells)
-        spread = jnp.sqrt(jnp.maximum(twice, 0.0) / jnp.maximum((weight - alone).sum(), 1e-6))
-        found["self_consistency"] = twice, spread
+        pairs = (jnp.square(weight) - alone).sum()
+        found["self_consistency"] = twice, jnp.sqrt(jnp.maximum(twice, 0.0) / jnp.maximum(pairs, 1e-6))
     return found
 
 
-def _bent(point: Point, design: Design, plan: Plan, counts: Array, curve: Array) -> Array:
-    """(pairs,) what a better curve would explain of the residuals of each pair."""
+def _summed(of_rows: tuple[Array, ...], where: Array, number: int) -> Array:
+    """(c, number) sums of numbers of rows (n,), over the rows of each."""
+    return jax.ops.segment_sum(jnp.stack(of_rows, 1), where, number).T
+
+
+def _bent(point: Point, design: Design, counts: Array, curve: Array) -> Array:
+    """(n,) what a better curve would explain of the residual of each row."""
     expected = counts.sum(-1, keepdims=True) * point.probs
     information = jnp.einsum("cno,dno,no->cd", curve, curve, expected)
     unit = jnp.sqrt(jnp.diag(information))
     # Two nudges that look alike are taken for one.
     scaled = jnp.linalg.pinv(information / jnp.outer(unit, unit), rtol=1e-3, hermitian=True)
     size = (scaled @ (jnp.einsum("cno,no->c", curve, counts) / unit)) / unit
-    assert design.pair_sign is not None and design.pair is not None
-    along = design.pair_sign * jnp.einsum("c,cno,no->n", size, curve, expected * ahead(point))
-    return jax.ops.segment_sum(along, design.pair, plan.pairs)
+    assert design.pair_sign is not None
+    return design.pair_sign * jnp.einsum("c,cno,no->n", size, curve, expected * ahead(point))
