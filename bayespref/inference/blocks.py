@@ -7,7 +7,7 @@ blocks. One compiled program serves warm-up and draws, every chain, and all data
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import jax
@@ -19,6 +19,8 @@ from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
 
 from bayespref.comparisons import Comparisons
+from bayespref.inference.ahead import like
+from bayespref.inference.flat import Flat
 from bayespref.inference.meshes import CHAIN
 from bayespref.inference.program import Model
 from bayespref.inference.starting import potential_of, slope_of
@@ -75,6 +77,24 @@ def advance(
     info = ParamInfo(chain.position, *slope(chain.position, comparisons))
     program = _program_of(model, unravel, size, depth, together=together, mesh=mesh)
     return program(chain, info, tuning, draws, comparisons)
+
+
+def lowered_advance(
+    model: Model,
+    unravel: Flat,
+    scale: tuple[int, ...],
+    key: Array,
+    comparisons: Comparisons,
+    *,
+    size: int,
+    depth: int,
+) -> Iterator[jax.stages.Lowered]:
+    """What `advance` runs for one chain, with scales of a shape; the longest to compile first."""
+    position, slope = like((unravel.size,)), slope_of(model, unravel)
+    info = ParamInfo(position, *slope.eval_shape(position, comparisons))
+    program = _program_of(model, unravel, size, depth, together=False, mesh=None)
+    yield program.lower(Chain(position, key), info, Tuning(like(scale), 1.0), 0, comparisons)
+    yield slope.lower(position, comparisons)
 
 
 @functools.lru_cache(maxsize=64)

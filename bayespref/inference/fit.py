@@ -12,6 +12,7 @@ import importlib.metadata
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ import jax
 import numpy as np
 import xarray as xr
 from jax import Array
+from jax.stages import Lowered
 
 from bayespref.arrays import device_array
 from bayespref.comparisons import Comparisons, refuse
+from bayespref.inference.ahead import like
 from bayespref.inference.meshes import fetched
 from bayespref.inference.program import (
     Model,
@@ -120,6 +123,11 @@ def build(
 
 def _computed(model, comparisons, latent: Values, sites: dict[str, Site], total: int) -> Values:
     """Deterministic sites and, where it fits, the log-likelihood at every draw."""
+    names = _stored(model, comparisons, sites, total)
+    return _compute(model, names, comparisons, latent) if names else {}
+
+
+def _stored(model, comparisons, sites: dict[str, Site], total: int) -> tuple[str, ...]:
     names = [
         site.name
         for site in sites.values()
@@ -127,9 +135,15 @@ def _computed(model, comparisons, latent: Values, sites: dict[str, Site], total:
     ]
     store = comparisons.outcome is not None and total * len(comparisons) <= STORED_LOG_LIKELIHOOD
     store = store and choice_of(model, comparisons) not in LOSSES
+    return (*names, LIKELIHOOD) if store else tuple(names)
 
-    names = (*names, LIKELIHOOD) if store else tuple(names)
-    return _compute(model, names, comparisons, latent) if names else {}
+
+def lowered_build(model: Model, comparisons: Comparisons, total: int, *, mode: bool) -> Iterator[Lowered]:
+    """What `build` will run for so many draws, and the mode, to be compiled before they are there."""
+    sites = sites_of(model, comparisons)
+    if names := _stored(model, comparisons, sites, total):
+        latent = {site.name: like((total + mode, *site.shape)) for site in sites.values() if site.latent}
+        yield _compute.lower(model, names, comparisons, latent)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

@@ -17,8 +17,9 @@ from numpyro.infer.util import potential_energy
 
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference import nested
+from bayespref.inference.ahead import compile_side_by_side, like
 from bayespref.inference.condensed import condensed
-from bayespref.inference.fit import build
+from bayespref.inference.fit import build, lowered_build
 from bayespref.inference.flat import ravel, traceable
 from bayespref.inference.meshes import fetched, spread
 from bayespref.inference.nuts import check_data
@@ -128,6 +129,8 @@ def approximated(
     random = generator(key)
     fewer = spread(comparisons if _outer(sites) else condensed(model, comparisons), mesh)
     start = starts(random, model, fewer) if start is None else start
+    if mesh is None and not _outer(sites):
+        compile_side_by_side(_programs(model, comparisons, fewer, start, proposals, draws))
     proposed, log_q, mode, evaluations = _propose(
         random, model, fewer, sites, start, proposals=proposals, outer_points=outer_points
     )
@@ -159,6 +162,19 @@ def approximated(
     return build(
         model, comparisons, drawn, key=key, method="laplace", settings=settings, attrs=attrs, mode=at_mode
     )
+
+
+def _programs(model: Model, comparisons: Comparisons, fewer: Comparisons, start, proposals: int, draws: int):
+    """What a fit runs, lowered one after another; `constrained` takes the mode too."""
+    vector, flat = ravel(start)
+    points = (
+        {name: like((size, *shape), traceable(vector).dtype) for name, shape in flat.shapes}
+        for size in (proposals, draws + 1)
+    )
+    yield slope_of(model, flat).lower(traceable(vector), fewer)
+    yield _log_posteriors.lower(model, next(points), fewer)
+    yield constrained.lower(model, comparisons, next(points))
+    yield from lowered_build(model, comparisons, draws, mode=True)
 
 
 def _propose(random, model, comparisons, sites, start, *, proposals: int, outer_points: int):

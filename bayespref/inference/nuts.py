@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
@@ -13,16 +13,19 @@ from jax import Array
 from jax.sharding import Mesh
 
 from bayespref.comparisons import Comparisons, refuse
+from bayespref.inference.ahead import compile_side_by_side, like
+from bayespref.inference.blocks import lowered_advance
 from bayespref.inference.checkpoint import Checkpoint
 from bayespref.inference.condensed import condensed
-from bayespref.inference.fit import build
-from bayespref.inference.meshes import spread
+from bayespref.inference.fit import build, lowered_build
+from bayespref.inference.flat import ravel
+from bayespref.inference.meshes import fetched, spread
 from bayespref.inference.program import Model, Values, constrained, generator, sites_of
-from bayespref.inference.sampling import METHODS, Run, sample
-from bayespref.inference.scales import beginning
-from bayespref.inference.starting import chain_starts
+from bayespref.inference.sampling import METHODS, Run, method_of, sample
+from bayespref.inference.scales import beginning, shape_of_scale
+from bayespref.inference.starting import chain_starts, medians
 from bayespref.inference.trust import warn
-from bayespref.inference.tuning import plan
+from bayespref.inference.tuning import LARGEST, plan
 
 
 def nuts(
@@ -131,6 +134,9 @@ def sampler(
     def draw(key: Array, comparisons: Comparisons, start: Values | None):
         own, begin_key = jax.random.split(key)
         fewer = condensed(model, comparisons)
+        if method_of(chain_method, mesh) != "vectorized":
+            programs = _programs(model, comparisons, fewer, own, max_tree_depth, chains * draws)
+            compile_side_by_side(programs)
         begun = beginning(generator(begin_key), model, spread(fewer, mesh), chains, start)
         run = Run(model, begun.unravel, fewer, target_accept, max_tree_depth, chain_method, mesh)
         steps = plan(warmup, draws)
@@ -148,6 +154,18 @@ def sampler(
         return latent, stats
 
     return draw
+
+
+def _programs(
+    model: Model, comparisons: Comparisons, fewer: Comparisons, key: Array, depth: int, draws: int
+) -> Iterator[jax.stages.Lowered]:
+    """What chains run one by one, and `constrained` of all their draws."""
+    unravel = ravel(fetched(medians(model, fewer)))[1]
+    scale = shape_of_scale(unravel, sites_of(model, fewer))
+    yield from lowered_advance(model, unravel, scale, key, fewer, size=LARGEST, depth=depth)
+    points = {name: like((draws, *shape)) for name, shape in unravel.shapes}
+    yield constrained.lower(model, comparisons, points)
+    yield from lowered_build(model, comparisons, draws, mode=False)
 
 
 def check_data(model: Model, comparisons: Comparisons) -> None:

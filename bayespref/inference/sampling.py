@@ -64,7 +64,7 @@ def sample(
     state = begin(key, begun)
     if held is not None:
         state = held.load(state)
-    if method_of(run) == "parallel":
+    if method_of(run.chain_method, run.mesh) == "parallel":
         # Compiled before there are threads, which NumPyro's handlers cannot take.
         all_advanced(run, state.chains[:1], state.tuning, 0)
     total = sum(step.draws for step in steps)
@@ -111,7 +111,7 @@ def all_advanced(
         chain, block = advance(run.model, run.unravel, chain, tuning, run.comparisons, draws, **size)
         return chain, fetched(block)
 
-    method = method_of(run)
+    method = method_of(run.chain_method, run.mesh)
     if method == "vectorized":
         together = _stacked(chains)
         chain, block = forward(together if run.mesh is None else over_chains(together, run.mesh))
@@ -134,10 +134,10 @@ def _apart(tree: Any, number: int) -> list[Any]:
     return [jax.tree.map(lambda value, index=index: value[index], tree) for index in range(number)]
 
 
-def method_of(run: Run) -> str:
+def method_of(chain_method: str | None, mesh: Mesh | None = None) -> str:
     """What was asked for, or what suits the machine."""
-    one = run.mesh is None and jax.default_backend() == "cpu"
-    return run.chain_method or ("parallel" if one else "vectorized")
+    one = mesh is None and jax.default_backend() == "cpu"
+    return chain_method or ("parallel" if one else "vectorized")
 
 
 def cores() -> int:

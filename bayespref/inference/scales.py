@@ -100,6 +100,16 @@ def _apart(names: dict[str, np.ndarray], sites: dict[str, Site], size: int) -> l
     return groups
 
 
+def shape_of_scale(unravel: Flat, sites: dict[str, Site]) -> tuple[int, ...]:
+    """(d, d) or (d,): what a beginning will have, so that programs can be compiled before it."""
+    dense = _is_dense(unravel.size, _apart(unravel.places, sites, unravel.size))
+    return (unravel.size,) * (2 if dense else 1)
+
+
+def _is_dense(size: int, groups: list[np.ndarray]) -> bool:
+    return size <= DENSE and len(groups) == size
+
+
 def _scale(objective: Callable, vector: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
     """A factor of the inverse Hessian, from differences of slopes: all of it, or along each axis.
 
@@ -107,7 +117,7 @@ def _scale(objective: Callable, vector: np.ndarray, groups: list[np.ndarray]) ->
     scale (half the effective draws, measured on the README's example).
     """
     size = len(vector)
-    if size <= DENSE and len(groups) == size:
+    if _is_dense(size, groups):
         values, axes = np.linalg.eigh(curvature_by_differences(objective, vector)[0])
         return axes / np.sqrt(np.maximum(values, FLATTEST))
     if len(groups) > EACH:
