@@ -1,5 +1,6 @@
 """Mixed logit: every annotator weighs the attributes in their own way."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -31,8 +32,12 @@ def mixed_logit(comparisons, *, common=(), scale=1.0, spread=1.0, correlated=Tru
             "mixed logit has at least one attribute that annotators weigh differently; got attributes "
             f"{names}, common {common}. Read attributes, or fit conditional_logit."
         )
-    utility = rewards.from_columns(comparisons, scale=scale)
-    unit = comparisons.design.feature_scale[varying]
+    constant = 0.0
+    if "features" in comparisons.shown_columns:
+        constant = rewards.item_table(comparisons, name="constant", scale=scale)[comparisons.shown]
+    mean, unit = comparisons.design.feature_mean, comparisons.design.feature_scale[varying]
+    reward = rewards.linear(comparisons, scale=scale)
+    coefficient = jax.grad(reward)(mean)
     taste = populations.by_annotator(
         "taste",
         comparisons,
@@ -40,7 +45,8 @@ def mixed_logit(comparisons, *, common=(), scale=1.0, spread=1.0, correlated=Tru
         over="taste_feature",
         labels=[names[i] for i in varying],
         correlated=correlated,
+        around=coefficient[varying],
     )
-    deviation = (comparisons.features - comparisons.design.feature_mean)[..., varying]
-    utility = utility + jnp.einsum("nkd,nd->nk", deviation, taste[comparisons.annotator])
-    bp.observe(comparisons, choices.logit(utility))
+    deviation = (comparisons.features - mean)[..., varying]
+    own = jnp.einsum("nkd,nd->nk", deviation, taste[comparisons.annotator])
+    bp.observe(comparisons, choices.logit(constant + reward(comparisons.features) + own))

@@ -1,6 +1,8 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro
+import numpyro.distributions as dist
 import pytest
 import scipy.stats
 from helpers import ANNOTATORS, answers, prior
@@ -91,6 +93,54 @@ def test_vectors_have_the_covariance_they_say():
     found = np.corrcoef(effect.T)
     np.testing.assert_array_less(np.abs(found - correlation), 5 / np.sqrt(size) + 1e-6)
     np.testing.assert_allclose(effect.std(0), sd, rtol=5 / np.sqrt(2 * size))
+
+
+@pytest.mark.parametrize("numbers", [0, 20, 10_000])
+def test_vectors_do_not_depend_on_how_they_are_written(numbers):
+    """Given sd and correlations, effects are normal around 0 whatever the share of centring and `around`."""
+    data = with_answers(answers(rows=4), [numbers] * ANNOTATORS)
+    spread = jnp.array([1.0, 3.0])
+    options = {"spread": spread, "over": "taste", "labels": ["u", "v"]}
+
+    def model(comparisons):
+        mean = numpyro.sample("mean", dist.Normal(0.0, 2.0).expand((2,)).to_event(1))
+        effects_model(comparisons, around=mean, **options)
+
+    drawn = prior(model, data, DRAWS)
+    standard = drawn["effect"] / drawn["effect_sd"][:, None]
+    across = drawn["effect_correlation"][:, 0, 1]
+    product = standard[..., 0] * standard[..., 1]  # mean R given R; E[R^2] = 1/5 for LKJ(2)
+    for index in range(ANNOTATORS):
+        for part in range(2):
+            assert scipy.stats.kstest(standard[:, index, part], "norm").pvalue > 1e-3
+            linked = np.corrcoef(standard[:, index, part], drawn["mean"][:, part])[0, 1]
+            assert abs(linked) < 5 / np.sqrt(DRAWS)
+        assert abs((product[:, index] * across).mean() - 1 / 5) < 5 * product[:, index].std() / np.sqrt(DRAWS)
+    apart = np.corrcoef(standard[:, 0, 0], standard[:, 1, 0])[0, 1]
+    assert abs(apart) < 5 / np.sqrt(DRAWS)
+    linked = abs(np.corrcoef(drawn["_effect"][:, 0, 0], drawn["mean"][:, 0])[0, 1])
+    assert (linked > 0.5) == (numbers > 0)  # but the coordinates do
+
+
+def test_annotators_without_answers_change_no_others_coordinates():
+    """Strangers are added to a fit's annotators to predict them: what is known of the others stays."""
+    data = with_answers(answers(rows=4), [3] * ANNOTATORS)
+    crowd = data.replace(annotators=bp.Annotators({}, ANNOTATORS + 2))
+    crowd = with_answers(crowd, [3] * ANNOTATORS + [0, 0])
+    raw = jax.random.normal(jax.random.key(1), (ANNOTATORS + 2, 3))
+    values = {"effect_sd": jnp.array([1.0, 3.0, 0.5]), "_effect_correlation": jnp.eye(3)}
+
+    def effect(comparisons, raw):
+        model = handlers.seed(vectors, jax.random.key(0))
+        model = handlers.substitute(model, data=values | {"_effect": raw})
+        return handlers.trace(model).get_trace(comparisons)["effect"]["value"]
+
+    np.testing.assert_array_equal(effect(crowd, raw)[:ANNOTATORS], effect(data, raw[:ANNOTATORS]))
+
+
+def test_around_is_of_vectors():
+    with pytest.raises(ValueError, match="around is of vectors of effects; got around without over"):
+        sites_of(lambda c: effects_model(c, around=1.0), answers())
 
 
 def test_dimensions_and_labels():

@@ -132,7 +132,7 @@ def _modes(task: Task, factor: np.ndarray, z, h, counts) -> tuple[np.ndarray, np
     chunk = chunk_of(*counts.shape[1:])
 
     def near(at: np.ndarray, factor: np.ndarray):
-        program = functools.partial(modes, problem, rows, factor)
+        program = functools.partial(modes, problem, rows, device_array(factor))
         return in_chunks(program, (found[at], h[at], counts[at]), chunk)
 
     found, left = z, np.full(len(z), np.inf)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
 from jax import Array
+from jax.scipy.linalg import solve_triangular
 from jax.typing import ArrayLike
 
 from bayespref.comparisons import Comparisons, refuse
@@ -25,6 +26,7 @@ def by_annotator(
     correlated: bool = True,
     concentration: float = 2.0,
     covariates: Sequence[str] = (),
+    around: ArrayLike | None = None,
 ) -> Array:
     """Effects that differ by annotator: effect_a ~ Normal(slope . z_a, sd^2), sd ~ HalfNormal(spread).
 
@@ -43,12 +45,14 @@ def by_annotator(
         correlated: whether elements of a vector hang together; else R is the identity.
         concentration: LKJ concentration; 1 is uniform over correlations, more is closer to none.
         covariates: names of annotators' columns that the effects depend on.
+        around: what a vector of effects will be added to, () or (d,), such as a mean taste. It changes how
+            vectors are written for the sampler, not what they are: answers say more of the sum than of each.
 
     Returns:
         (a,) effects, or (a, d) with `over`; index them with `comparisons.annotator`.
 
     Raises:
-        ValueError: for answers without annotators, or columns that their table lacks.
+        ValueError: for answers without annotators, columns that their table lacks, `around` without `over`.
 
     Example:
         >>> def model(comparisons):
@@ -59,7 +63,9 @@ def by_annotator(
     assert answers is not None and annotators is not None
     if over is not None:
         eta = concentration if correlated else None
-        return _vector(name, comparisons, spread, over, tuple(labels), eta, tuple(covariates))
+        return _vector(name, comparisons, spread, over, tuple(labels), eta, tuple(covariates), around)
+    if around is not None:
+        raise refuse("around is of vectors of effects", "around without over", remedy="Leave it out.")
     mean = _expected(name, comparisons, tuple(covariates), spread)
     share = centring(answers, spread)
     sd = jnp.asarray(numpyro.sample(f"{name}_sd", dist.HalfNormal(spread)))
@@ -125,9 +131,10 @@ def covariates(
     return columns / unit, unit, tuple(listed)
 
 
-def _vector(name, comparisons: Comparisons, spread, over, labels, concentration, covariates) -> Array:
-    assert comparisons.annotators is not None
-    size = len(comparisons.annotators)
+def _vector(name, comparisons: Comparisons, spread, over, labels, concentration, covariates, around) -> Array:
+    answers, annotators = comparisons.design.annotator_answers, comparisons.annotators
+    assert answers is not None and annotators is not None
+    size = len(annotators)
     spread = jnp.broadcast_to(spread, (len(labels),)) if labels else jnp.asarray(spread)
     if spread.ndim != 1:
         raise refuse("a vector of effects has labels, or one spread for each element", f"spread {spread}")
@@ -138,11 +145,16 @@ def _vector(name, comparisons: Comparisons, spread, over, labels, concentration,
         sd = jnp.asarray(numpyro.sample(f"{name}_sd", dist.HalfNormal(spread), infer=named))
     mean = _expected(name, comparisons, covariates, spread, over)
     factor = sd[:, None] * _correlation_factor(name, over, d, concentration)
-    # An annotator's few answers seldom pin down a whole vector: non-centred mixes best (measured on panels).
+    # Partly centred with one share for all: a mean over answers, so that those who gave none change nothing.
+    share = (answers * centring(answers, 1.0)).sum() / jnp.maximum(answers.sum(), 1.0)
+    standard = factor / spread[:, None]
+    tril = (1 - share) * jnp.eye(d) + share * standard
+    middle = share * (mean + (0.0 if around is None else around)) / spread
     with numpyro.plate("annotator", size):
-        raw = jnp.asarray(numpyro.sample(f"_{name}", dist.Normal(0.0, 1.0).expand((d,)).to_event(1)))
+        raw = jnp.asarray(numpyro.sample(f"_{name}", dist.MultivariateNormal(middle, scale_tril=tril)))
+    noise = solve_triangular(tril, jnp.broadcast_to(raw - middle, (size, d)).T, lower=True)
     with numpyro.plate("annotator", size, dim=-2), along:
-        return jnp.asarray(numpyro.deterministic(name, mean + raw @ factor.T))
+        return jnp.asarray(numpyro.deterministic(name, mean + (factor @ noise).T))
 
 
 def _correlation_factor(name: str, over: str, d: int, concentration: float | None) -> Array:
