@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
 import time
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,6 +109,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--only", nargs="*", help="worlds, even where their rows are there")
     parser.add_argument("--simulations", type=int, help="another number, for a look: no row is kept")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
     kept = pd.read_csv(ROWS) if ROWS.exists() else pd.DataFrame(columns=["world", "model"])
     new = kept[kept["revision"] == REVISION] if len(kept) else kept
@@ -113,7 +117,7 @@ def main() -> None:
     for cell in CELLS:
         if cell.world not in arguments.only if arguments.only else (cell.world, cell.model) in done:
             continue
-        found = judged(cell, arguments.simulations or cell.simulations)
+        found = judged(cell, arguments.simulations or cell.simulations, arguments.processes)
         print(found.to_string(index=False), flush=True)
         if not arguments.simulations:
             kept = pd.read_csv(ROWS) if ROWS.exists() else kept
@@ -125,36 +129,65 @@ def main() -> None:
         write(pd.read_csv(ROWS), CELLS, REPORT, REVISION)
 
 
-def judged(cell: Cell, simulations: int) -> pd.DataFrame:
-    """One row for each check of a cell: how often it rejects; and for the family, the cure, the oracle."""
-    world, start = WORLDS[cell.world], time.perf_counter()
-    model = (
-        functools.partial(getattr(models, cell.model), **cell.options)
-        if cell.options
-        else getattr(models, cell.model)
-    )
-    sets = [answers_of(world, np.random.default_rng([7, index])) for index in range(simulations)]
-    checks = []
-    for index, fit in enumerate(fits(cell, model, [data for data, *_ in sets])):
+class Told(NamedTuple):
+    """What a check says: p-values of what is testable, the verdict, the culprit, and models to try next."""
+
+    p: dict[str, float]
+    verdict: str
+    culprit: str | None
+    try_next: list[str]
+
+
+def told(cell: Cell, indices: list[int]) -> list[Told]:
+    """What checks of simulated data sets say."""
+    whole = getattr(models, cell.model)
+    model = functools.partial(whole, **cell.options) if cell.options else whole
+    found = []
+    for index in indices:
+        data, _ = simulated(cell, index)
         key = jax.random.fold_in(jax.random.key(1), index)
-        checks.append(bp.check(key, model, fit, replicates=REPLICATES, alpha=ALPHA))
+        check = bp.check(key, model, fitted(cell, model, data, index), replicates=REPLICATES, alpha=ALPHA)
+        p = check.table.loc[check.table["testable"], "p_value"].to_dict()
+        found.append(Told(p, check.verdict, check.culprit, [name for name, _ in check.try_next]))
+    return found
+
+
+def simulated(cell: Cell, index: int):
+    """Answers of a world, and what an oracle knows of them."""
+    return answers_of(WORLDS[cell.world], np.random.default_rng([7, index]))
+
+
+def fitted(cell: Cell, model: Callable, data: bp.Comparisons, index: int):
+    """A fit by Laplace, or by one short chain of NUTS, to which Laplace points where it refuses."""
+    key = jax.random.key(index)
+    with warnings.catch_warnings(action="ignore", category=bp.FitWarning):
+        if cell.method == "laplace":
+            try:
+                return bp.laplace(key, model, data, draws=200, proposals=400)
+            except ValueError as refusal:
+                print(f"{cell.world}, data set {index}: {refusal}", flush=True)
+        return bp.nuts(key, model, data, chains=1, warmup=250, draws=300, target_accept=0.9, progress=False)
+
+
+def judged(cell: Cell, simulations: int, processes: int) -> pd.DataFrame:
+    """One row for each check of a cell: how often it rejects; and for the family, the cure, the oracle."""
+    start = time.perf_counter()
+    shares = [list(range(first, simulations, processes)) for first in range(processes)]
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        checks = [one for share in pool.map(told, [cell] * processes, shares) for one in share]
     rows = []
-    names = dict.fromkeys(name for check in checks for name in check.table.index[check.table["testable"]])
-    for name in names:
-        p = [
-            c.table.loc[name, "p_value"]
-            for c in checks
-            if name in c.table.index and c.table.loc[name, "testable"]
-        ]
+    for name in dict.fromkeys(name for check in checks for name in check.p):
+        p = [check.p[name] for check in checks if name in check.p]
         rows.append([name, np.mean(np.array(p) <= ALPHA), len(p)])
     rows.append(["verdict:fails", np.mean([c.verdict == "fails" for c in checks]), simulations])
     rows.append(["verdict:not testable", np.mean([c.verdict == "not testable" for c in checks]), simulations])
     named = pd.Series([c.culprit or "none" for c in checks]).value_counts(normalize=True)
     rows += [[f"named:{name}", share, simulations] for name, share in named.items()]
     if cell.cures:
-        cured = [any(cure in cell.cures for cure, _ in c.try_next[:2]) for c in checks]
+        cured = [any(cure in cell.cures for cure in c.try_next[:2]) for c in checks]
         rows.append(["cured", np.mean(cured), simulations])
-    if not cell.right and (power := oracle(world, [truth for _, truth in sets])) is not None:
+    truths = [] if cell.right else [simulated(cell, index)[1] for index in range(simulations)]
+    if truths and (power := oracle(WORLDS[cell.world], truths)) is not None:
         rows.append(["oracle", power, simulations])
     rows.append(["seconds", time.perf_counter() - start, simulations])
     found = pd.DataFrame(rows, columns=["what", "rate", "simulations"])
@@ -162,18 +195,6 @@ def judged(cell: Cell, simulations: int) -> pd.DataFrame:
     found.insert(0, "model", cell.model)
     found.insert(0, "world", cell.world)
     return found
-
-
-def fits(cell: Cell, model: Callable, sets: list):
-    """A fit of every data set: by Laplace, or by one short chain of NUTS."""
-    short = {"chains": 1, "warmup": 250, "draws": 300, "target_accept": 0.9, "progress": False}
-    few = {"draws": 200, "proposals": 400}
-    for index, data in enumerate(sets):
-        with warnings.catch_warnings(action="ignore", category=bp.FitWarning):
-            if cell.method == "laplace":
-                yield bp.laplace(jax.random.key(index), model, data, **few)
-            else:
-                yield bp.nuts(jax.random.key(index), model, data, **short)
 
 
 if __name__ == "__main__":

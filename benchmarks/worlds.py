@@ -227,14 +227,14 @@ def mirrored(rng, d):
 def toy_density(rng, points):
     """One annotator whose density has two modes."""
     first, second = toys.preference(points).T
-    return first / (first + second)
+    return sigma(first - second)
 
 
 def toy_annotators(rng, points):
     """Two annotators, a density each, 40 to 60."""
     which = rng.random(len(points)) < toys.SHARES[0]
     first, second = np.where(which[:, None], toys.narrow(points), toys.wide(points)).T
-    return first / (first + second)
+    return sigma(first - second)
 
 
 WORLDS = {
