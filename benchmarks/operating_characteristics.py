@@ -100,7 +100,8 @@ CELLS = [
     wrong("own_cycles", "self_consistency"),
     wrong("rao_kupper", "ties", "rao_kupper", model="davidson"),
     wrong("clones_with_two", ("shared_tastes", "personal_tastes"), "latent_class_bradley_terry"),
-    wrong("toy_annotators", "field", "two_viewpoints_1d", model="density_gp_1d", **TOY),
+    wrong("toy_annotators", ("field", "design"), "two_viewpoints_1d", model="density_gp_1d", **TOY),
+    wrong("toy_annotators_large", ("field", "design"), "two_viewpoints_1d", model="density_gp_1d", **TOY),
 ]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import scipy.special
 import scipy.stats
 
 import bayespref as bp
@@ -34,7 +35,7 @@ class World(NamedTuple):
 
 def sigma(x):
     """The logistic function."""
-    return 1 / (1 + np.exp(-x))
+    return scipy.special.expit(x)
 
 
 @functools.cache
@@ -253,6 +254,9 @@ WORLDS = {
     "toy_density": World(functools.partial(toy, 2000), toy_density, "the paper's density mixture"),
     "toy_annotators": World(
         functools.partial(toy, 2000), toy_annotators, "the paper's two annotators, no ids"
+    ),
+    "toy_annotators_large": World(
+        functools.partial(toy, 5000), toy_annotators, "the paper's two annotators, no ids, 5,000 answers"
     ),
     "clones_without_ids": World(functools.partial(crowd, 400, 3, 3, ids=False), clones, "B2, no ids"),
     "mirrored_without_ids": World(functools.partial(crowd, 60, 20, 8, ids=False), mirrored, "B3, no ids"),
