@@ -138,8 +138,8 @@ Made by `python benchmarks/operating_characteristics.py`; worlds in `worlds.py`,
 ![rejection rates](operating_characteristics.png)
 
 Large worlds have 200 annotators with 25 answers each about 12 items, worths of sd 1 unless said; small ones
-60 with 20 about 8; the toy is the paper's, 2,000 answers unless said. Worths and effects are drawn anew in every data
-set, what is shown to whom is not. Checks have 199 replicates.
+60 with 20 about 8; the toy is the paper's, 2,000 answers unless said. Worths and effects are drawn anew in
+every data set, what is shown to whom is not. Checks have 199 replicates.
 
 """
 MISSING = """Not run yet: {cells}.

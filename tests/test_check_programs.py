@@ -123,7 +123,7 @@ def test_modes_are_modes_whatever_the_scales(scales):
     one, rows, z, h, counts = scales
     middle = np.array([-1.0], np.float32)
     factor = 0.1 * problem.whitener(programs.hessian(one, rows, z[0], middle, counts[0]))
-    program = functools.partial(programs.modes, one, rows, factor)
+    program = functools.partial(programs.modes, one, rows, factor, np.int32(40))
     _, left = programs.in_chunks(program, (z, h, counts), 10)
     assert (left > battery.NEAR).any()  # a hundred times the curvature: no step of it arrives
     found, left = battery._modes(Task(one, rows, None), factor, z, h, counts)

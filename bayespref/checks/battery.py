@@ -29,6 +29,8 @@ LOST = 0.02
 """Share of replicates that may fail to be fitted."""
 NEAR, NEWTON = 0.1, 20
 """Nats from a mode that are near enough, and Hessians until it is."""
+FEW, STEPS = 15, 40
+"""Steps with the Hessian that all share, beyond which another serves better; and with another."""
 
 
 class Battery(NamedTuple):
@@ -131,12 +133,12 @@ def _modes(task: Task, factor: np.ndarray, z, h, counts) -> tuple[np.ndarray, np
     problem, rows, _ = task
     chunk = chunk_of(*counts.shape[1:])
 
-    def near(at: np.ndarray, factor: np.ndarray):
-        program = functools.partial(modes, problem, rows, device_array(factor))
+    def near(at: np.ndarray, factor: np.ndarray, steps: int):
+        program = functools.partial(modes, problem, rows, device_array(factor), np.int32(steps))
         return in_chunks(program, (found[at], h[at], counts[at]), chunk)
 
     found, left = z, np.full(len(z), np.inf)
-    found, left = near(np.arange(len(z)), factor)
+    found, left = near(np.arange(len(z)), factor, FEW)
     for size in (chunk, *[1] * NEWTON):
         if (left < NEAR).all():
             break
@@ -144,7 +146,7 @@ def _modes(task: Task, factor: np.ndarray, z, h, counts) -> tuple[np.ndarray, np
         for group in alike(h[rest], size):
             at, one = rest[group], rest[group[len(group) // 2]]
             own = whitener(hessian(problem, rows, found[one], h[one], counts[one]))
-            found[at], left[at] = near(at, own)
+            found[at], left[at] = near(at, own, STEPS)
     return found, left
 
 

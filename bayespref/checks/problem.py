@@ -22,10 +22,11 @@ from numpyro.infer.util import constrain_fn, potential_energy
 from bayespref.checks.nudges import Point, given_answers, log_likelihood, point
 from bayespref.comparisons import Comparisons
 from bayespref.inference.flat import ravel
+from bayespref.inference.hoisting import ahead_of_loop
 from bayespref.inference.program import Model, Values, map_draws, run, sites_of
 
-STEPS, CLOSE = 40, 1e-4
-"""Steps to a mode at most, and the nats from it that are near enough (.014 standard deviations)."""
+CLOSE = 1e-4
+"""Nats from a mode that are near enough (.014 standard deviations)."""
 LITTLE, LEAST, COLUMNS = 1e-5, 1e-3, 16
 """Information of a direction, next to that of its coordinates, that rounding cannot tell from none; the
 least curvature of a Hessian; columns of one computed at a time."""
@@ -74,17 +75,17 @@ class Problem(NamedTuple):
         return point(given_answers(self.answers(rows, z, h), counts), rows)
 
     def mode(
-        self, rows: Comparisons, z: Array, h: Array, counts: Array, factor: Array
+        self, rows: Comparisons, z: Array, h: Array, counts: Array, factor: Array, most: Array
     ) -> tuple[Array, Array]:
         """The mode of z given h for counted answers, and the nats that are left to it.
 
-        Newton's steps with one Hessian for all: `factor` (d, d) is its inverse's square root, W W' = H^-1.
+        Newton's steps, `most` of them, with one Hessian: `factor` (d, d) is its inverse's root, W W' = H^-1.
         """
 
         def potential(z: Array) -> Array:
             return self.prior(rows, z, h) - self.log_likelihood(rows, z, h, counts)
 
-        value_and_slope = jax.value_and_grad(potential)
+        value_and_slope = ahead_of_loop(jax.value_and_grad(potential), z)
 
         def gain(slope: Array) -> Array:
             return 0.5 * jnp.square(factor.T @ slope).sum()
@@ -103,7 +104,7 @@ class Problem(NamedTuple):
 
         def unfinished(state) -> Array:
             _, _, slope, _, steps = state
-            return (steps == 0) | (gain(slope) > CLOSE) & (steps <= STEPS)
+            return (steps == 0) | (gain(slope) > CLOSE) & (steps <= most)
 
         one = jnp.ones((), z.dtype)
         state = jax.lax.while_loop(unfinished, step, (z, one, jnp.zeros_like(z), one, 0))

@@ -24,9 +24,11 @@ CHUNK, NUMBERS = 25, 50_000
 
 
 @functools.partial(jax.jit, static_argnames=("problem",))
-def modes(problem: Problem, rows: Comparisons, factor: Array, z: Array, h: Array, counts: Array):
+def modes(
+    problem: Problem, rows: Comparisons, factor: Array, most: Array, z: Array, h: Array, counts: Array
+) -> tuple[Array, Array]:
     """(c, d) modes of z for counted answers (c, n, o), and (c,) the nats left to them."""
-    return jax.vmap(lambda z, h, counts: problem.mode(rows, z, h, counts, factor))(z, h, counts)
+    return jax.vmap(lambda z, h, counts: problem.mode(rows, z, h, counts, factor, most))(z, h, counts)
 
 
 @functools.partial(jax.jit, static_argnames=("problem",))
@@ -97,7 +99,7 @@ def _lowered(task: Task, plan: Plan, key: Array, z, h, outcomes: int) -> Iterato
     _, together, effects, _ = nudges
     own = like((len(effects) + len(fixed.tastes), *counts.shape))
     yield judged.lower(problem, rows, design, plan, fixed, *several)
-    yield modes.lower(problem, rows, like((d, d)), *several)
+    yield modes.lower(problem, rows, like((d, d)), like((), np.int32), *several)
     yield hessian.lower(problem, rows, *here)
     yield information.lower(problem, rows, *here, together, own, annotators=plan.annotators)
     yield expected.lower(problem, rows, z, h, counts, key)

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import Array
-from jax.extend.core import jaxpr_as_fun
-from jax.interpreters.partial_eval import partial_eval_jaxpr_nounits
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
+from jax.interpreters.partial_eval import convert_constvars_jaxpr, partial_eval_jaxpr_nounits
 
 from bayespref.comparisons import Comparisons
 
@@ -45,6 +46,38 @@ def hoist(function: Callable, comparisons: Comparisons, *examples: Any) -> Calla
         return jax.tree.unflatten(outputs, rest(fixed, *jax.tree.leaves(args)))
 
     return hoisted
+
+
+def ahead_of_loop(function: Callable, *examples: Any) -> Callable:
+    """Compute what does not depend on the arguments here, and only the rest at each call, inside a trace.
+
+    XLA leaves what grows, such as a basis at every point, inside the loop that calls the function.
+
+    Args:
+        function: pure, of arrays, with every derivative already taken; it may close over traced arrays.
+        examples: arguments of the shapes that will come.
+
+    Returns:
+        The same function, to be called with arguments of those shapes.
+
+    Example:
+        >>> x = jnp.arange(3.0)
+        >>> f = ahead_of_loop(lambda z: z * jnp.exp(x), jnp.float32(0))
+        >>> f(jnp.float32(2)).shape
+        (3,)
+    """
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)), examples)
+    closed, shape = jax.make_jaxpr(function, return_shape=True)(*shapes)
+    whole = ClosedJaxpr(convert_constvars_jaxpr(closed.jaxpr), ())
+    number, outputs = len(closed.consts), jax.tree.structure(shape)
+    unknown = [index >= number for index in range(len(whole.in_avals))]
+    known, rest, _, residuals = partial_eval_jaxpr_nounits(whole, unknown, instantiate=True)
+    fixed = jaxpr_as_fun(known)(*closed.consts)[len(known.out_avals) - len(residuals) :]
+
+    def finished(*args: Any) -> Any:
+        return jax.tree.unflatten(outputs, jaxpr_as_fun(rest)(*fixed, *jax.tree.leaves(args)))
+
+    return finished
 
 
 @functools.lru_cache(maxsize=64)
