@@ -16,7 +16,7 @@ from bayespref.checks import battery, design, problem, programs, replicates
 from bayespref.checks.orthogonal import Task
 from bayespref.inference.ahead import compile_side_by_side, like
 
-PROGRAMS = {"judged", "modes", "hessian", "information", "expected", "residuals", "pushed"}
+PROGRAMS = {"judged", "modes", "information", "expected", "residuals", "pushed"}
 
 
 def named_board():

@@ -82,7 +82,7 @@ def battery(key: Array, model: Model, fit: xr.DataTree, *, replicates: int, time
     drawn = drawn_counts(answer_key, np.asarray(probs, np.float64), total)
     z, h = np.asarray(z), np.asarray(h)
     middle = h.mean(0)
-    here = _mode(task, z[np.argmax(heights)], middle, counts)
+    here = _mode(task, plan, z[np.argmax(heights)], middle, counts)
     task = task._replace(design=design._replace(half=halves(task, plan, here, middle, counts)))
     known = information_at(task, plan, here, middle, counts)
     fixed, held = fixed_at(task, plan, here, middle, counts, known)
@@ -111,9 +111,9 @@ def _check(model: Model, fit: xr.DataTree, data: Comparisons) -> bool:
     return not isinstance(inner, Probit | LaplaceNoise)
 
 
-def _mode(task: Task, z: np.ndarray, h: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def _mode(task: Task, plan: Plan, z: np.ndarray, h: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The mode (d,) of z for counted answers (n, o)."""
-    own = whitener(hessian(task.problem, task.rows, z, h, counts))
+    own = information_at(task, plan, z, h, counts).whitener()
     return _modes(task, own, z[None], h[None], counts[None])[0][0]
 
 

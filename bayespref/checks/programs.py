@@ -100,7 +100,6 @@ def _lowered(task: Task, plan: Plan, key: Array, z, h, outcomes: int) -> Iterato
     own = like((len(effects) + len(fixed.tastes), *counts.shape))
     yield judged.lower(problem, rows, design, plan, fixed, *several)
     yield modes.lower(problem, rows, like((d, d)), like((), np.int32), *several)
-    yield hessian.lower(problem, rows, *here)
     yield information.lower(problem, rows, *here, together, own, annotators=plan.annotators)
     yield expected.lower(problem, rows, z, h, counts, key)
     yield residuals.lower(problem, rows, design, plan, *here)

@@ -20,10 +20,15 @@ def compile_side_by_side(programs: Iterable[jax.stages.Lowered]) -> None:
     Example:
         >>> compile_side_by_side(jax.jit(f).lower(like((2,))) for f in (jax.numpy.sin, jax.numpy.cos))
     """
-    with ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as pool:
+    with ThreadPoolExecutor(max(2, cores())) as pool:
         waiting = [pool.submit(program.compile) for program in programs]
     for one in waiting:
         one.result()
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def like(shape: tuple[int, ...], dtype: Any = np.float32) -> Any:

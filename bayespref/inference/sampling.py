@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +12,7 @@ from jax import Array
 from jax.sharding import Mesh
 
 from bayespref.comparisons import Comparisons
+from bayespref.inference.ahead import cores
 from bayespref.inference.blocks import Block, Chain, Tuning, advance
 from bayespref.inference.meshes import fetched, over_chains
 from bayespref.inference.program import Model
@@ -138,8 +138,3 @@ def method_of(chain_method: str | None, mesh: Mesh | None = None) -> str:
     """What was asked for, or what suits the machine."""
     one = mesh is None and jax.default_backend() == "cpu"
     return chain_method or ("parallel" if one else "vectorized")
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
