@@ -4,15 +4,40 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import jax
 import numpy as np
 
 
+class Ahead:
+    """Compiles lowered programs in threads until its block ends; calls of the same shapes find them compiled.
+
+    Example:
+        >>> with Ahead() as ahead:
+        ...     ahead(jax.jit(f).lower(like((2,))) for f in (jax.numpy.sin, jax.numpy.cos))
+    """
+
+    def __enter__(self) -> Ahead:
+        """Start without programs."""
+        self._pool = ThreadPoolExecutor(max(2, cores()))
+        self._waiting: list[Future] = []
+        return self
+
+    def __call__(self, programs: Iterable[jax.stages.Lowered]) -> None:
+        """Start compiling, one while the next is traced in this thread."""
+        self._waiting += [self._pool.submit(program.compile) for program in programs]
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Wait for all of them, and raise what the first that failed said."""
+        self._pool.shutdown(cancel_futures=kind is not None)
+        for one in self._waiting if kind is None else []:
+            one.result()
+
+
 def compile_side_by_side(programs: Iterable[jax.stages.Lowered]) -> None:
-    """Compile lowered programs, each in a thread; calls with arguments of the same shapes find them compiled.
+    """Compile lowered programs in threads, and wait for them.
 
     Args:
         programs: an iterator, so that one is traced (in this thread) while those before it are compiled.
@@ -20,10 +45,8 @@ def compile_side_by_side(programs: Iterable[jax.stages.Lowered]) -> None:
     Example:
         >>> compile_side_by_side(jax.jit(f).lower(like((2,))) for f in (jax.numpy.sin, jax.numpy.cos))
     """
-    with ThreadPoolExecutor(max(2, cores())) as pool:
-        waiting = [pool.submit(program.compile) for program in programs]
-    for one in waiting:
-        one.result()
+    with Ahead() as ahead:
+        ahead(programs)
 
 
 def cores() -> int:

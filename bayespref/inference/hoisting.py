@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
+from jax.extend.core import jaxpr_as_fun
 from jax.interpreters.partial_eval import convert_constvars_jaxpr, partial_eval_jaxpr_nounits
 
 from bayespref.comparisons import Comparisons
@@ -68,7 +68,7 @@ def ahead_of_loop(function: Callable, *examples: Any) -> Callable:
     """
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)), examples)
     closed, shape = jax.make_jaxpr(function, return_shape=True)(*shapes)
-    whole = ClosedJaxpr(convert_constvars_jaxpr(closed.jaxpr), ())
+    whole = type(closed)(convert_constvars_jaxpr(closed.jaxpr), ())
     number, outputs = len(closed.consts), jax.tree.structure(shape)
     unknown = [index >= number for index in range(len(whole.in_avals))]
     known, rest, _, residuals = partial_eval_jaxpr_nounits(whole, unknown, instantiate=True)

@@ -13,11 +13,12 @@ import scipy.optimize
 import xarray as xr
 from jax import Array
 from jax.sharding import Mesh
+from numpyro import validation_enabled
 from numpyro.infer.util import potential_energy
 
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference import nested
-from bayespref.inference.ahead import compile_side_by_side, like
+from bayespref.inference.ahead import Ahead, like
 from bayespref.inference.condensed import condensed
 from bayespref.inference.fit import build, lowered_build
 from bayespref.inference.flat import ravel, traceable
@@ -127,13 +128,15 @@ def approximated(
     """What `laplace` returns, unjudged; `start` has unconstrained values near the mode, if they are known."""
     sites = sites_of(model, comparisons)
     random = generator(key)
-    fewer = spread(comparisons if _outer(sites) else condensed(model, comparisons), mesh)
-    start = starts(random, model, fewer) if start is None else start
-    if mesh is None and not _outer(sites):
-        compile_side_by_side(_programs(model, comparisons, fewer, start, proposals, draws))
-    proposed, log_q, mode, evaluations = _propose(
-        random, model, fewer, sites, start, proposals=proposals, outer_points=outer_points
-    )
+    with Ahead() as ahead:
+        ahead(lowered_build(model, comparisons, draws, mode=True))
+        fewer = spread(comparisons if _outer(sites) else condensed(model, comparisons), mesh)
+        start = starts(random, model, fewer) if start is None else start
+        if mesh is None and not _outer(sites):
+            ahead(_programs(model, comparisons, fewer, start, proposals, draws))
+        proposed, log_q, mode, evaluations = _propose(
+            random, model, fewer, sites, start, proposals=proposals, outer_points=outer_points
+        )
     target = np.asarray(fetched(_log_posteriors(model, proposed, fewer)), np.float64)
     log_weights = np.where(np.isfinite(target), target, -np.inf) - log_q
     smoothed, khat = smooth(log_weights[:, None])
@@ -165,16 +168,14 @@ def approximated(
 
 
 def _programs(model: Model, comparisons: Comparisons, fewer: Comparisons, start, proposals: int, draws: int):
-    """What a fit runs, lowered one after another; `constrained` takes the mode too."""
+    """What is run of all proposals and draws, while the mode is looked for; `constrained` takes it too."""
     vector, flat = ravel(start)
     points = (
         {name: like((size, *shape), traceable(vector).dtype) for name, shape in flat.shapes}
         for size in (proposals, draws + 1)
     )
-    yield slope_of(model, flat).lower(traceable(vector), fewer)
     yield _log_posteriors.lower(model, next(points), fewer)
     yield constrained.lower(model, comparisons, next(points))
-    yield from lowered_build(model, comparisons, draws, mode=True)
 
 
 def _propose(random, model, comparisons, sites, start, *, proposals: int, outer_points: int):
@@ -266,7 +267,8 @@ def _log_posteriors(model: Model, points: dict[str, Array], comparisons: Compari
     """(s,) log posterior density, constants included, at points (s, ...) in unconstrained space."""
 
     def one(point: dict[str, Array]) -> Array:
-        return -jnp.asarray(potential_energy(model, (comparisons,), {}, point))
+        with validation_enabled(is_validate=False):
+            return -jnp.asarray(potential_energy(model, (comparisons,), {}, point))
 
     return map_draws(one, points, chunk=side_by_side(comparisons))
 
