@@ -17,7 +17,7 @@ from numpyro import handlers
 import bayespref as bp
 from bayespref import behaviours, choices, diagnostics, limits, losses, models, rewards, supports, toys
 from bayespref.inference import curvature, nested
-from bayespref.inference.hoisting import hoist
+from bayespref.inference.hoisting import ahead_of_loop, hoist
 from bayespref.inference.program import sites_of
 from bayespref.inference.starting import starts
 
@@ -290,6 +290,28 @@ def test_data_of_one_shape_share_what_was_compiled():
     assert len(calls) == 1
     for data, compute in zip((first, second), hoisted, strict=True):
         np.testing.assert_allclose(compute(2.0), 2 * np.sin(data.items.features).sum(), rtol=1e-5)
+
+
+def test_a_loop_does_not_repeat_what_its_argument_leaves_as_it_is():
+    """Sines of closed-over points are taken before the loop, and numbers stay what they are, batched too."""
+    points = jnp.linspace(0.0, 1.0, 50)
+
+    def power(points, scale, *, apart):
+        def grown(z):
+            return {"a": z["a"] + scale * (jnp.sin(points) * z["a"]).mean()}
+
+        start = {"a": jnp.ones(())}
+        step = ahead_of_loop(grown, start) if apart else grown
+        return jax.lax.fori_loop(0, 4, lambda _, z: step(z), start)["a"]
+
+    def taken_before(apart):
+        outside = jax.make_jaxpr(functools.partial(power, apart=apart))(points, 0.5).jaxpr.eqns
+        return "sin" in [equation.primitive.name for equation in outside]
+
+    assert taken_before(True) and not taken_before(False)
+    scales = jnp.array([0.1, 0.5, 2.0])
+    found = jax.vmap(functools.partial(power, apart=True), in_axes=(None, 0))(points, scales)
+    np.testing.assert_allclose(found, (1 + scales * np.sin(points).mean()) ** 4, rtol=1e-5)
 
 
 # ---- distances ---------------------------------------------------------------------------------------
