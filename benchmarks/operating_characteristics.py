@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import json
 import os
 import time
 import warnings
@@ -111,14 +112,18 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="worlds, even where their rows are there")
     parser.add_argument("--simulations", type=int, help="another number, for a look: no row is kept")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--keep", type=Path, help="folder for every data set's checks, to go on from there")
     arguments = parser.parse_args()
+    if arguments.keep is not None:
+        arguments.keep.mkdir(parents=True, exist_ok=True)
     kept = pd.read_csv(ROWS) if ROWS.exists() else pd.DataFrame(columns=["world", "model"])
     new = kept[kept["revision"] == REVISION] if len(kept) else kept
     done = set(zip(new["world"], new["model"], strict=True))
     for cell in CELLS:
         if cell.world not in arguments.only if arguments.only else (cell.world, cell.model) in done:
             continue
-        found = judged(cell, arguments.simulations or cell.simulations, arguments.processes)
+        simulations = arguments.simulations or cell.simulations
+        found = judged(cell, simulations, arguments.processes, arguments.keep)
         print(found.to_string(index=False), flush=True)
         if not arguments.simulations:
             kept = pd.read_csv(ROWS) if ROWS.exists() else kept
@@ -139,17 +144,23 @@ class Told(NamedTuple):
     try_next: list[str]
 
 
-def told(cell: Cell, indices: list[int]) -> list[Told]:
-    """What checks of simulated data sets say."""
+def told(cell: Cell, indices: list[int], folder: Path | None) -> list[Told]:
+    """What checks of simulated data sets say; what a folder holds already is not found again."""
     whole = getattr(models, cell.model)
     model = functools.partial(whole, **cell.options) if cell.options else whole
     found = []
     for index in indices:
+        path = None if folder is None else folder / f"{cell.world}-{cell.model}-{REVISION}-{index}.json"
+        if path is not None and path.exists():
+            found.append(Told(*json.loads(path.read_text())))
+            continue
         data, _ = simulated(cell, index)
         key = jax.random.fold_in(jax.random.key(1), index)
         check = bp.check(key, model, fitted(cell, model, data, index), replicates=REPLICATES, alpha=ALPHA)
         p = check.table.loc[check.table["testable"], "p_value"].to_dict()
         found.append(Told(p, check.verdict, check.culprit, [name for name, _ in check.try_next]))
+        if path is not None:
+            path.write_text(json.dumps(found[-1]))
     return found
 
 
@@ -170,12 +181,14 @@ def fitted(cell: Cell, model: Callable, data: bp.Comparisons, index: int):
         return bp.nuts(key, model, data, chains=1, warmup=250, draws=300, target_accept=0.9, progress=False)
 
 
-def judged(cell: Cell, simulations: int, processes: int) -> pd.DataFrame:
+def judged(cell: Cell, simulations: int, processes: int, folder: Path | None) -> pd.DataFrame:
     """One row for each check of a cell: how often it rejects; and for the family, the cure, the oracle."""
     start = time.perf_counter()
     shares = [list(range(first, simulations, processes)) for first in range(processes)]
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        checks = [one for share in pool.map(told, [cell] * processes, shares) for one in share]
+        checks = [
+            one for share in pool.map(told, [cell] * processes, shares, [folder] * processes) for one in share
+        ]
     rows = []
     for name in dict.fromkeys(name for check in checks for name in check.p):
         p = [check.p[name] for check in checks if name in check.p]
