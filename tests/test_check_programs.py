@@ -14,7 +14,7 @@ import bayespref as bp
 from bayespref import models
 from bayespref.checks import battery, design, problem, programs, replicates
 from bayespref.checks.orthogonal import Task
-from bayespref.inference.ahead import compile_side_by_side, like
+from bayespref.inference.ahead import Ahead, like
 
 PROGRAMS = {"judged", "modes", "information", "expected", "residuals", "pushed"}
 
@@ -56,7 +56,8 @@ def test_programs_compiled_side_by_side_are_found_again():
 
     one, two = jax.jit(scaled), jax.jit(lambda x: jnp.cos(x) + 1)
     shapes = (like((3,)), {"by": like(())})
-    compile_side_by_side(program.lower(*each) for program, each in ((one, shapes), (two, shapes[:1])))
+    with Ahead() as ahead:
+        ahead(program.lower(*each) for program, each in ((one, shapes), (two, shapes[:1])))
     x = np.array([0.0, 1.0, 2.0], np.float32)
     (found, other), names = compiled_by(lambda: (one(x, {"by": np.float32(2)}), two(x)))
     assert names == []
@@ -69,8 +70,8 @@ def test_what_a_program_cannot_compile_is_said():
         def compile(self):
             raise RuntimeError("no such instruction")
 
-    with pytest.raises(RuntimeError, match="no such instruction"):
-        compile_side_by_side(iter([Broken()]))
+    with pytest.raises(RuntimeError, match="no such instruction"), Ahead() as ahead:
+        ahead(iter([Broken()]))
 
 
 def test_a_check_compiles_each_program_once_and_a_second_one_none():

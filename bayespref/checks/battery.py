@@ -137,7 +137,7 @@ def _modes(task: Task, factor: np.ndarray, z, h, counts) -> tuple[np.ndarray, np
         program = functools.partial(modes, problem, rows, device_array(factor), np.int32(steps))
         return in_chunks(program, (found[at], h[at], counts[at]), chunk)
 
-    found, left = z, np.full(len(z), np.inf)
+    found = z
     found, left = near(np.arange(len(z)), factor, FEW)
     for size in (chunk, *[1] * NEWTON):
         if (left < NEAR).all():

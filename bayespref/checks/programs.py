@@ -17,7 +17,7 @@ from bayespref.checks.problem import Problem, information
 from bayespref.checks.replicates import expected
 from bayespref.checks.statistics import statistics
 from bayespref.comparisons import Comparisons
-from bayespref.inference.ahead import compile_side_by_side, like
+from bayespref.inference.ahead import Ahead, like
 
 CHUNK, NUMBERS = 25, 50_000
 """Replicates judged at a time, and numbers of counted answers of theirs: beyond a cache each takes longer."""
@@ -84,7 +84,8 @@ def alike(h: np.ndarray, size: int) -> list[np.ndarray]:
 
 def prepare(task: Task, plan: Plan, key: Array, z: np.ndarray, h: np.ndarray, outcomes: int) -> None:
     """Compile what a battery of draws z (s, d) and h (s, e) runs, longest first."""
-    compile_side_by_side(_lowered(task, plan, key, z, h, outcomes))
+    with Ahead() as ahead:
+        ahead(_lowered(task, plan, key, z, h, outcomes))
 
 
 def _lowered(task: Task, plan: Plan, key: Array, z, h, outcomes: int) -> Iterator[jax.stages.Lowered]:

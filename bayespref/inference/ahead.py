@@ -36,19 +36,6 @@ class Ahead:
             one.result()
 
 
-def compile_side_by_side(programs: Iterable[jax.stages.Lowered]) -> None:
-    """Compile lowered programs in threads, and wait for them.
-
-    Args:
-        programs: an iterator, so that one is traced (in this thread) while those before it are compiled.
-
-    Example:
-        >>> compile_side_by_side(jax.jit(f).lower(like((2,))) for f in (jax.numpy.sin, jax.numpy.cos))
-    """
-    with Ahead() as ahead:
-        ahead(programs)
-
-
 def cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

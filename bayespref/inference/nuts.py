@@ -13,7 +13,7 @@ from jax import Array
 from jax.sharding import Mesh
 
 from bayespref.comparisons import Comparisons, refuse
-from bayespref.inference.ahead import compile_side_by_side, like
+from bayespref.inference.ahead import Ahead, like
 from bayespref.inference.blocks import lowered_advance
 from bayespref.inference.checkpoint import Checkpoint
 from bayespref.inference.condensed import condensed
@@ -135,8 +135,8 @@ def sampler(
         own, begin_key = jax.random.split(key)
         fewer = condensed(model, comparisons)
         if method_of(chain_method, mesh) != "vectorized":
-            programs = _programs(model, comparisons, fewer, own, max_tree_depth, chains * draws)
-            compile_side_by_side(programs)
+            with Ahead() as ahead:
+                ahead(_programs(model, comparisons, fewer, own, max_tree_depth, chains * draws))
         begun = beginning(generator(begin_key), model, spread(fewer, mesh), chains, start)
         run = Run(model, begun.unravel, fewer, target_accept, max_tree_depth, chain_method, mesh)
         steps = plan(warmup, draws)

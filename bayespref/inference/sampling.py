@@ -134,7 +134,7 @@ def _apart(tree: Any, number: int) -> list[Any]:
     return [jax.tree.map(lambda value, index=index: value[index], tree) for index in range(number)]
 
 
-def method_of(chain_method: str | None, mesh: Mesh | None = None) -> str:
+def method_of(chain_method: str | None, mesh: Mesh | None) -> str:
     """What was asked for, or what suits the machine."""
     one = mesh is None and jax.default_backend() == "cpu"
     return chain_method or ("parallel" if one else "vectorized")
