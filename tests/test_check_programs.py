@@ -9,14 +9,19 @@ import numpy as np
 import pytest
 import scipy.optimize
 from jax import monitoring
+from numpyro import handlers
+from numpyro.infer.util import potential_energy
 
 import bayespref as bp
 from bayespref import models
-from bayespref.checks import battery, design, problem, programs, replicates
+from bayespref.checks import battery, problem, programs, replicates, statistics
+from bayespref.checks import rows as check_rows
+from bayespref.checks.design import design_of
 from bayespref.checks.orthogonal import Task
+from bayespref.checks.residuals import At, at_rows
 from bayespref.inference.ahead import Ahead, like
 
-PROGRAMS = {"judged", "modes", "information", "expected", "residuals", "pushed"}
+PROGRAMS = {"explained", "modes", "information", "expected", "points", "pushed"}
 
 
 def named_board():
@@ -30,8 +35,15 @@ def named_board():
     return bp.Comparisons.from_arrays(shown, outcome, items=4, row_columns=columns, merge=False, **who)
 
 
+def by_time(model, comparisons):
+    """A model in which no two rows are alike."""
+    model(comparisons.replace(weight=jnp.exp(comparisons.row_columns["time"])))
+
+
 def fitted(model, data):
     with warnings.catch_warnings(action="ignore", category=bp.FitWarning):
+        if model is models.rationality_by_annotator:
+            return bp.nuts(jax.random.key(0), model, data, chains=1, warmup=50, draws=50, progress=False)
         return bp.laplace(jax.random.key(0), model, data, draws=100, proposals=200)
 
 
@@ -106,12 +118,12 @@ def scales():
     """A problem whose one held number is a log scale, and 30 replicates with scales from e^-4 to e^2."""
     data = named_board()
     model = functools.partial(models.bradley_terry, scale=None)
-    rows, _ = design.rows_of(data)
-    one, z, h = replicates.draws_of(jax.random.key(0), model, fitted(model, data), data, rows, 30)
+    rows, _ = check_rows.rows_of(data)
+    one, z, h = replicates.draws_of(np.random.default_rng(0), model, fitted(model, data), data, rows, 30)
     assert h.shape == (30, 1)
     h = np.random.default_rng(0).permutation(np.linspace(-4, 2, 30, dtype=np.float32))[:, None]
     counts = np.asarray(replicates.expected(one, rows, z, h, like_counts(rows), jax.random.key(1))[0])
-    drawn = replicates.drawn_counts(jax.random.key(2), counts.astype(float), np.ones(len(rows)))
+    drawn = replicates.drawn_counts(np.random.default_rng(2), counts.astype(float), np.ones(len(rows)))
     return one, rows, np.asarray(z), h, drawn
 
 
@@ -127,7 +139,7 @@ def test_modes_are_modes_whatever_the_scales(scales):
     program = functools.partial(programs.modes, one, rows, factor, np.int32(40))
     _, left = programs.in_chunks(program, (z, h, counts), 10)
     assert (left > battery.NEAR).any()  # a hundred times the curvature: no step of it arrives
-    found, left = battery._modes(Task(one, rows, None), factor, z, h, counts)
+    found, left = battery._modes(Task(one, rows, None, 10), factor, z, h, counts)
     assert (left < battery.NEAR).all()
 
     @jax.jit
@@ -158,3 +170,81 @@ def test_the_hessian_is_the_exact_one_of_a_logit(scales):
     )
     root = problem.whitener(exact)
     np.testing.assert_allclose(root.T @ np.asarray(exact) @ root, np.eye(len(root)), atol=1e-4)
+
+
+# ---- rows ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("of", [[2, 0, 2, 4, 0], [0, 0, 2, 2, 4]], ids=["in any order", "in order"])
+def test_sums_by_group(of):
+    """Groups without rows sum to nothing, whatever is summed beside."""
+    values = np.arange(30.0).reshape(2, 3, 5)
+    want = np.zeros((2, 3, 6))
+    np.add.at(want, (..., of), values)
+    np.testing.assert_array_equal(check_rows.groups_of(np.array(of), 6).sums(values), want)
+    assert check_rows.groups_of(np.zeros(0, int), 2).sums(np.zeros((3, 0))).tolist() == [[0, 0]] * 3
+
+
+def test_rows_that_a_model_does_not_tell_apart_are_one():
+    """200 answers to 12 questions: a model of worths says twelve things, one of annotators says more."""
+    data = named_board()
+    rows, _ = check_rows.rows_of(data)
+    few, row = check_rows.apart(models.bradley_terry, rows)
+    assert len(np.unique(row.of)) == 12 <= len(few) == row.size < 12 * check_rows.STEP
+    one, z, h = replicates.draws_of(
+        np.random.default_rng(0), models.bradley_terry, fitted(models.bradley_terry, data), data, few, 2
+    )
+    counts = np.eye(2, dtype=np.float32)[
+        np.asarray(check_rows.counts_of(data, np.arange(200), 200, 2)[:, 1], int)
+    ]
+    point = one.point(few, z[0], h[0], check_rows.groups_of(row.of, row.size).sums(counts.T).T)
+    whole = one.point(rows, z[0], h[0], counts)
+    for each, want in zip(at_rows(At(*map(np.asarray, point)), row.of), whole, strict=True):
+        np.testing.assert_allclose(each, want, rtol=1e-5, atol=1e-6)
+    _, row = check_rows.apart(models.rationality_by_annotator, rows)
+    questions = np.column_stack([np.asarray(data.shown), np.asarray(data.annotator)])
+    assert len(np.unique(row.of)) == len(np.unique(questions, axis=0)) > 100
+    timed = functools.partial(by_time, models.bradley_terry)
+    kept, row = check_rows.apart(timed, rows)
+    assert kept is rows and row.of.tolist() == list(range(200))
+
+
+@pytest.mark.parametrize("each", [1, 5])
+def test_replicated_answers_are_as_probable_as_said(each):
+    """Frequencies within four standard errors, of single answers and of several to a row."""
+    probs = np.array([[0.1, 0.9, 0.0], [0.2, 0.3, 0.5]])
+    drawn = replicates.drawn_counts(np.random.default_rng(0), np.tile(probs, (4000, 1, 1)), np.full(2, each))
+    assert (drawn.sum(-1) == each).all()
+    error = np.sqrt(probs * (1 - probs) / (4000 * each))
+    assert (np.abs(drawn.mean(0) / each - probs) <= 4 * error).all()
+
+
+@pytest.mark.parametrize("name", ["bradley_terry", "latent_class_bradley_terry", "rationality_by_annotator"])
+def test_the_prior_is_that_of_numpyro(name):
+    """With scales, shares, and effects by annotator, and their changes of variables."""
+    model, data = getattr(models, name), named_board()
+    rows, _ = check_rows.rows_of(data)
+    one, z, h = replicates.draws_of(np.random.default_rng(0), model, fitted(model, data), data, rows, 3)
+    for place, held in zip(z, h, strict=True):
+        silent = handlers.seed(handlers.block(model, hide=["outcome"]), jax.random.key(0))
+        want = potential_energy(silent, (rows,), {}, one.sites(place, held))
+        np.testing.assert_allclose(one.prior(rows, place, held), want, rtol=1e-4)
+
+
+def test_parts_are_summed_alike_by_place_and_by_product():
+    """What is shown one by one is found by its place; features are multiplied."""
+    data = named_board()
+    rows, _ = check_rows.rows_of(data)
+    every = check_rows.groups_of(np.arange(200), 200)
+    made, _ = design_of(data, rows, every, np.ones(200, int), None)
+    dense = made._replace(part=None, own_part=None, two_parts=None)
+    random = np.random.default_rng(0)
+    scores, slope = random.normal(size=(3, 2, 200)), random.normal(size=(3, 2, 2, 200))
+    counts = np.eye(2)[random.integers(2, size=(3, 200))].swapaxes(1, 2)
+    at = statistics.Judged(At(None, slope, None, None), counts, None, None, None)
+    for sums in (
+        functools.partial(statistics.by_part, scores),
+        functools.partial(statistics._by_annotator, scores),
+        functools.partial(statistics._squares, at),
+    ):
+        np.testing.assert_allclose(sums(made), sums(dense), rtol=1e-6, atol=1e-6)

@@ -13,12 +13,15 @@ import pytest
 
 import bayespref as bp
 from bayespref import choices, models, plots, populations
-from bayespref.checks import battery, design, family, judging
+from bayespref.checks import battery, design, family, judging, rows
 from bayespref.checks.assumptions import ASSUMPTIONS, assumption
 from bayespref.checks.cures import cures_of, spelled
+from bayespref.checks.explained import projected
 from bayespref.checks.nudges import Point, nudged
+from bayespref.checks.orthogonal import Fit
 from bayespref.checks.paragraph import Finding, effect, remedies
-from bayespref.checks.statistics import clustered, guess_rate, orthogonal
+from bayespref.checks.residuals import guess_rate
+from bayespref.checks.statistics import clustered
 
 ITEMS, PEOPLE, EACH = 6, 40, 12
 
@@ -250,36 +253,40 @@ def test_nudges_are_orthogonal_at_a_replicate_too(ridge):
     prior = ridge * np.eye(4)
     inverse = np.linalg.inv((x * w[:, None]).T @ x + prior)
     part = (z * w) @ x @ inverse
-    arrays = {"scalars": part, "inverse": inverse, "ridge": prior if ridge else np.zeros((0, 0))}
-    fixed = SimpleNamespace(**{name: jnp.asarray(value, jnp.float32) for name, value in arrays.items()})
+    arrays = part, inverse, prior if ridge else np.zeros((0, 0))
+    fit = Fit(*(jnp.asarray(value, jnp.float32) for value in arrays))
     x32 = jnp.asarray(x, jnp.float32)
     push, pull = (lambda theta: (x32 @ theta)[:, None]), (lambda rows: (rows[:, 0] @ x32,))
-    found = orthogonal(jnp.asarray(z[..., None], jnp.float32), jnp.asarray(here[:, None]), push, pull, fixed)
-    exact = z - np.linalg.solve((x * here[:, None]).T @ x + prior, x.T @ (z * here).T).T @ x.T
-    before = np.abs(z - part @ x.T - exact).max()
+    pulled = jnp.asarray((z * here) @ x, jnp.float32)
+    found = projected(pulled, jnp.asarray(here[:, None], jnp.float32), push, pull, fit)
+    exact = np.linalg.solve((x * here[:, None]).T @ x + prior, x.T @ (z * here).T).T @ x.T
+    before = np.abs(part @ x.T - exact).max()
     assert before > 0.01 and np.abs(found[..., 0] - exact).max() < 0.002 * before
 
 
 def test_an_effect_shared_by_a_few_annotators_is_not_held_against_itself():
     """Sums squared bound z by the root of their number: 6 who push the same way would give 2.4 at most."""
+
+    def variance(scores, known, who, people):
+        return clustered(*(np.bincount(who, each, people) for each in (scores, known)))
+
     rng = np.random.default_rng(0)
     for people in (40, 6, 3):
         who, scores, known = np.arange(400) % people, rng.normal(size=400), rng.uniform(0.1, 1, 400)
         sums, each = np.bincount(who, scores), np.bincount(who, known)
         about_mean = people / (people - 1) * ((sums - each * scores.sum() / known.sum()) ** 2).sum()
         expected = (sums**2).sum() if people == 40 else about_mean if people == 6 else known.sum()
-        found = clustered(jnp.array(scores), jnp.array(known), jnp.array(who), people + 2)
-        np.testing.assert_allclose(found, expected, rtol=1e-4)
+        np.testing.assert_allclose(variance(scores, known, who, people + 2), expected, rtol=1e-4)
     pushed = np.full(60, 0.5) + 0.3 * rng.normal(size=60)
-    found = clustered(jnp.array(pushed), jnp.full(60, 0.25), jnp.arange(60) % 6, 6)
+    found = variance(pushed, np.full(60, 0.25), np.arange(60) % 6, 6)
     assert pushed.sum() / np.sqrt(float(found)) > 2 * np.sqrt(6)
 
 
 def test_guesses_are_counted_by_likelihood():
     """Where nobody attentive answers so, 10 in 100 such answers are half of the guesses: 20 %."""
-    sure = Point(jnp.array([[1.0, 0.0]]), jnp.zeros((1, 2, 2)), jnp.zeros((1, 2)), jnp.full((1, 2), 0.5))
-    np.testing.assert_allclose(guess_rate(sure, jnp.array([[90.0, 10.0]])), 0.2, atol=2e-6)
-    assert guess_rate(sure, jnp.array([[100.0, 0.0]])) < 2e-6
+    sure = Point(np.array([[1.0], [0.0]]), np.zeros((2, 2, 1)), np.zeros((2, 1)), np.full((2, 1), 0.5))
+    np.testing.assert_allclose(guess_rate(sure, np.array([[90.0], [10.0]])), 0.2, atol=2e-6)
+    assert guess_rate(sure, np.array([[100.0], [0.0]])) < 2e-6
 
 
 def test_variances_by_annotator_are_cross_products(plain):
@@ -338,7 +345,7 @@ def test_counted_rows_say_what_single_answers_say(monkeypatch):
     fit = fitted(models.bradley_terry, data)
     one, two = [], []
     for size, kept in ((10**9, one), (0, two)):
-        monkeypatch.setattr(design, "SINGLE_ROWS", size)
+        monkeypatch.setattr(rows, "SINGLE_ROWS", size)
         found = battery.battery(jax.random.key(2), models.bradley_terry, fit, replicates=39, time=None)
         kept += [dict(zip(found.names, found.observed, strict=True))]
     assert one[0].keys() == two[0].keys()
@@ -530,12 +537,12 @@ def test_two_annotators_of_the_toy_are_not_one():
 
 def test_items_told_apart_are_those_of_most_answers():
     """Of 68 items, in one row each, those of the two pairs with the fewest answers are left out."""
-    rows = bp.Comparisons.from_arrays(np.arange(68).reshape(34, 2), items=68)
-    made, plan = design.design_of(rows, rows, 1 + np.arange(34), None)
+    table = bp.Comparisons.from_arrays(np.arange(68).reshape(34, 2), items=68)
+    made, plan = design.design_of(table, table, rows.groups_of(np.arange(34), 34), 1 + np.arange(34), None)
     assert (plan.kind, plan.matrix) == ("items", 64)
     kept = np.arange(34) >= 2
-    np.testing.assert_array_equal(np.asarray(made.parts).sum((1, 2)), 2 * kept)
-    np.testing.assert_array_equal((np.asarray(made.pair_items) < 64).all(1), kept)
+    np.testing.assert_array_equal(made.parts.sum((0, 1)), 2 * kept)
+    np.testing.assert_array_equal((made.pair_items < 64).all(1), kept)
 
 
 def test_bins_hold_as_much_of_all_that_was_shown():
@@ -543,18 +550,19 @@ def test_bins_hold_as_much_of_all_that_was_shown():
     shown = np.arange(120).reshape(3, 40).T
     shown[0, 2] = -1
     points = bp.Items({"features": np.arange(120.0)[:, None]}, 120)
-    rows = bp.Comparisons.from_arrays(shown, items=points)
-    made, plan = design.design_of(rows, rows, np.ones(40, int), None)
-    sizes = np.asarray(made.parts).sum((0, 1))
+    table = bp.Comparisons.from_arrays(shown, items=points)
+    made, plan = design.design_of(table, table, rows.groups_of(np.arange(40), 40), np.ones(40, int), None)
+    sizes = made.parts.sum((0, 2))
     assert plan.kind == "regions" and sizes.sum() == 119 and np.ptp(sizes) == 1
 
 
-def test_guesses_are_among_what_was_shown(monkeypatch):
+def test_guesses_are_among_what_was_shown():
     """Scores of 1 and -1 have variance 1 for a guess between two, with or without room for a third."""
-    score, first = np.tile([1.0, -1.0, 0.0], (3, 1)), np.tile([1, 0, 0], (3, 1))
-    monkeypatch.setattr(battery, "point_at", lambda *_: SimpleNamespace(score=score))
+    score, first = np.tile([[1.0], [-1.0], [0.0]], (1, 3)), np.tile([1, 0, 0], (3, 1))
     shown = np.array([[0, 1, -1], [2, 1, -1], [0, 1, 2]])
-    rows = SimpleNamespace(response="choice", k=3, annotator=[0, 0, 1], shown=shown)
-    task, plan = SimpleNamespace(problem=None, rows=rows), SimpleNamespace(annotators=2)
-    found = battery._against(task, plan, None, None, first)
+    who = SimpleNamespace(
+        annotator=rows.groups_of(np.array([0, 0, 1]), 2), row=rows.groups_of(np.arange(3), 3)
+    )
+    task = SimpleNamespace(rows=SimpleNamespace(response="choice", k=3, shown=shown), design=who)
+    found = battery._against(task, SimpleNamespace(score=score), first)
     np.testing.assert_allclose(found, [2 / np.sqrt(2), 1 / np.sqrt(2 / 3)])

@@ -11,18 +11,31 @@ import xarray as xr
 from jax import Array
 
 from bayespref.arrays import device_array
-from bayespref.checks.design import Plan, counts_of, design_of, rows_of
-from bayespref.checks.orthogonal import Numbers, Task, fixed_at, halves, information_at, point_at
+from bayespref.checks.design import Plan, design_of
+from bayespref.checks.orthogonal import Fit, Task, fixed_at, halves, information_at, nudges_at
 from bayespref.checks.problem import CLOSE, whitener
-from bayespref.checks.programs import alike, chunk_of, hessian, in_chunks, judged, modes, prepare, pushed
-from bayespref.checks.replicates import drawn_counts, draws_of, expected, outcomes_of
-from bayespref.checks.statistics import Fixed
+from bayespref.checks.programs import (
+    alike,
+    chunk_of,
+    hessian,
+    in_chunks,
+    judged,
+    modes,
+    point_at,
+    prepare,
+    pushed,
+    together,
+)
+from bayespref.checks.replicates import drawn_counts, draws_of, expected
+from bayespref.checks.residuals import At
+from bayespref.checks.rows import apart, counts_of, rows_of
+from bayespref.checks.statistics import Fixed, Statistics, statistics
 from bayespref.choices import Choice
 from bayespref.choices.base import Around
 from bayespref.choices.links import LaplaceNoise, Probit
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.fit import data_of
-from bayespref.inference.program import Model, observed
+from bayespref.inference.program import Model, generator, run
 from bayespref.losses import refuse_loss
 
 LOST = 0.02
@@ -67,36 +80,38 @@ class Battery(NamedTuple):
 def battery(key: Array, model: Model, fit: xr.DataTree, *, replicates: int, time: str | None) -> Battery:
     """Every statistic of the observed answers, and of answers replicated from the fit and fitted again."""
     data = data_of(fit)
-    logit = _check(model, fit, data)
+    outcomes, logit = _answers(model, fit, data)
     rows, row = rows_of(data)
     total = np.bincount(row, minlength=len(rows)) if len(row) == data.answers else None
     total = np.bincount(row, np.asarray(data.count), len(rows)) if total is None else total
-    draw_key, class_key, answer_key = jax.random.split(key, 3)
-    problem, z, h = draws_of(draw_key, model, fit, data, rows, replicates)
-    design, plan = design_of(data, rows, total, time)
-    task = Task(problem, rows, design._replace(half=device_array(np.zeros(len(rows)), np.float32)))
-    outcomes = outcomes_of(problem, rows, z, h)
-    prepare(task, plan, class_key, z, h, outcomes)
+    of_draws, of_answers = generator(key).spawn(2)
+    few, row_of = apart(model, rows)
+    problem, z, h = draws_of(of_draws, model, fit, data, few, replicates)
+    design, plan = design_of(data, rows, row_of, total, time)
+    task = Task(problem, few, design, chunk_of(len(rows), outcomes))
+    prepare(task, plan, key, z, h, outcomes)
     counts = counts_of(data, row, len(rows), outcomes).astype(np.float32)
-    probs, heights = expected(problem, rows, z, h, counts, class_key)
-    drawn = drawn_counts(answer_key, np.asarray(probs, np.float64), total)
+    probs, heights = expected(problem, few, z, h, together(task, counts), key)
+    drawn = drawn_counts(of_answers, np.asarray(probs, np.float64)[:, row_of.of], total)
     z, h = np.asarray(z), np.asarray(h)
     middle = h.mean(0)
-    here = _mode(task, plan, z[np.argmax(heights)], middle, counts)
-    task = task._replace(design=design._replace(half=halves(task, plan, here, middle, counts)))
-    known = information_at(task, plan, here, middle, counts)
-    fixed, held = fixed_at(task, plan, here, middle, counts, known)
+    here = _mode(task, plan, z[np.asarray(heights).argmax()], middle, counts)
+    point = point_at(task, here, middle, counts)
+    task = task._replace(design=design._replace(half=halves(point, counts)))
+    nudges = nudges_at(point, task.design, plan)
+    known = information_at(task, plan, here, middle, counts, nudges)
+    around, fixed, held = fixed_at(task, plan, counts, point, nudges, known)
     pairs = ((here, z), (middle, h), (counts, drawn))
-    every = (np.concatenate([a[None], b]) for a, b in pairs)
-    found, left = _judge(task, plan, fixed, known.whitener(), *every)
+    every = tuple(np.concatenate([a[None], b]) for a, b in pairs)
+    found, left = _judge(task, plan, (around, fixed), known.whitener(), every)
     result = _result(found, left, plan, held)
-    moves = _moves(task, fixed, here, middle, {n: found[n][1][0] for n in plan.scalars})
-    against = _against(task, plan, here, middle, counts)
+    moves = _moves(task, around, here, middle, {n: found[n][1][0] for n in plan.scalars})
+    against = _against(task, point, counts)
     return result._replace(moves=moves, against=against, k=data.k, logit=logit)
 
 
-def _check(model: Model, fit: xr.DataTree, data: Comparisons) -> bool:
-    """Refuse what cannot be judged; whether scores are log-odds."""
+def _answers(model: Model, fit: xr.DataTree, data: Comparisons) -> tuple[int, bool]:
+    """How many answers a row can have, and whether scores are log-odds; refuses what cannot be judged."""
     refuse_loss(fit, "checks of an annotator population")
     if data.response == "ranking":
         raise refuse(
@@ -104,34 +119,52 @@ def _check(model: Model, fit: xr.DataTree, data: Comparisons) -> bool:
             "rankings",
             remedy="Read them as choices of the best of what was shown, and check a model of those.",
         )
-    if not isinstance(inner := observed(model, data).choice, Choice):
-        raise refuse("checks need a distribution from bayespref.choices", f"a {type(inner).__name__}")
+    found: list[Choice] = []
+
+    def log_probs() -> Array:
+        answers = run(model, data, {})["outcome"]["fn"]
+        if not isinstance(answers.choice, Choice):
+            kind = type(answers.choice).__name__
+            raise refuse("checks need a distribution from bayespref.choices", f"a {kind}")
+        found.append(answers.choice)
+        return answers.outcome_log_probs()
+
+    outcomes = jax.eval_shape(log_probs).shape[-1]
+    inner = found[0]
     while isinstance(inner, Around):
         inner = inner.inner
-    return not isinstance(inner, Probit | LaplaceNoise)
+    return outcomes, not isinstance(inner, Probit | LaplaceNoise)
 
 
 def _mode(task: Task, plan: Plan, z: np.ndarray, h: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The mode (d,) of z for counted answers (n, o)."""
-    own = information_at(task, plan, z, h, counts).whitener()
-    return _modes(task, own, z[None], h[None], counts[None])[0][0]
+    nudges = nudges_at(point_at(task, z, h, counts), task.design, plan)
+    own = information_at(task, plan, z, h, counts, nudges).whitener()
+    return _modes(task, own, z[None], h[None], together(task, counts[None]))[0][0]
 
 
-def _judge(task: Task, plan: Plan, fixed: Fixed, factor: np.ndarray, z, h, counts):
-    """Check -> (statistics (s,), effects (s,)) at the modes for counted answers (s, n, o), and nats left."""
-    found, left = _modes(task, factor, z, h, counts)
-    judge = functools.partial(judged, *task, plan, fixed)
-    return in_chunks(judge, (found, h, counts), chunk_of(*counts.shape[1:])), left
+def _judge(task: Task, plan: Plan, at_fit: tuple[Fit, Fixed], factor: np.ndarray, draws: tuple):
+    """Check -> (statistics (s,), effects (s,)) at the modes for counted answers, and the nats left.
+
+    `draws` are where modes are looked for, (s, d) and (s, e), and answers (s, n, o).
+    """
+    z, h, counts = draws
+    (around, fixed), few = at_fit, together(task, counts)
+    found, left = _modes(task, factor, z, h, few)
+
+    def judge(*draws: np.ndarray) -> Statistics:
+        return statistics(judged(task, plan, around, *draws), task.design, plan, fixed)
+
+    return in_chunks(judge, (found, h, few, counts), task.chunk), left
 
 
 def _modes(task: Task, factor: np.ndarray, z, h, counts) -> tuple[np.ndarray, np.ndarray]:
-    """Modes (s, d), and the nats left to them.
+    """Modes (s, d) for counted answers (s, m, o), and the nats left to them.
 
     One Hessian serves all where scales are much alike; else a few with like scales share one, and those far
     even so have their own, taken anew until they are near.
     """
-    problem, rows, _ = task
-    chunk = chunk_of(*counts.shape[1:])
+    problem, rows, _, chunk = task
 
     def near(at: np.ndarray, factor: np.ndarray, steps: int):
         program = functools.partial(modes, problem, rows, device_array(factor), np.int32(steps))
@@ -169,10 +202,10 @@ def _result(found, left: np.ndarray, plan: Plan, held: tuple[str, ...]) -> Batte
     )
 
 
-def _moves(task: Task, fixed: Fixed, z, h, effects: dict[str, float]) -> dict[str, float]:
+def _moves(task: Task, fit: Fit, z, h, effects: dict[str, float]) -> dict[str, float]:
     """Scalar check -> the largest move of an item's worth, in log-odds, when the nudge is allowed for."""
     found = {}
-    shifts = np.asarray(pushed(task.problem, task.rows, z, h, fixed.scalars), np.float64)
+    shifts = np.asarray(pushed(task.problem, task.rows, z, h, fit.scalars), np.float64)
     for name, shift in zip(effects, shifts, strict=True):
         # Guesses and links bend worths far apart, which no linear step tells.
         if shift.size and name not in ("lapse", "link"):
@@ -180,14 +213,13 @@ def _moves(task: Task, fixed: Fixed, z, h, effects: dict[str, float]) -> dict[st
     return found
 
 
-def _against(task: Task, plan: Plan, z: Numbers, h: Numbers, counts: Numbers) -> np.ndarray:
+def _against(task: Task, point: At, counts: np.ndarray) -> np.ndarray:
     """(a,) sum of the scores of what each annotator chose, over its standard deviation for a guess."""
-    if not plan.annotators or task.rows.response != "choice":
+    who = task.design.annotator
+    if who is None or task.rows.response != "choice":
         return np.zeros(0)
-    point = point_at(task, plan, z, h, counts)
-    score, chosen = np.asarray(point.score), np.asarray(counts)[:, : task.rows.k]
-    who = np.asarray(task.rows.annotator)
-    agree = np.bincount(who, (score * chosen).sum(1), plan.annotators)
-    guessed = np.square(score).sum(1) / (np.asarray(task.rows.shown) >= 0).sum(1)
-    variance = np.bincount(who, guessed * chosen.sum(1), plan.annotators)
+    chosen = counts[:, : task.rows.k].T
+    agree = who.sums((point.score * chosen).sum(0).astype(np.float64))
+    shown = (np.asarray(task.rows.shown) >= 0).sum(1)[task.design.row.of]
+    variance = who.sums((np.square(point.score).sum(0) / shown * chosen.sum(0)).astype(np.float64))
     return agree / np.sqrt(np.maximum(variance, 1e-12))

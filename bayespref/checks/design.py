@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
-from bayespref.arrays import device_array
+from bayespref.checks.rows import Groups, groups_of
 from bayespref.comparisons import Comparisons
 
-SINGLE_ROWS = 20_000
-"""Answers up to which every answer is a row of its own; above, answers to the same question share one."""
 DIRECTIONS, BINS = 64, {1: 8, 2: 3, 3: 2}
 """Items told apart at most, and bins of each coordinate of points, by number of coordinates."""
 COVARIATES, ENOUGH, REPEATED = 20, 5, 10
@@ -26,23 +22,32 @@ class Design(NamedTuple):
     """Arrays behind the checks; those that no check needs are None.
 
     Attributes:
-        first: (n, k) nudge of what was shown first. covariates: (c, n, k) columns, standardised.
-        time: (n,) standardised. parts: (n, k, q) what was shown, as items, features or bins.
-        pair, pair_sign: (n,) which two were shown, and whether in that order. again: (n,) which annotator
-            and pair. field: (f, n) +1 or -1 where two bins were compared.
+        row: which of the rows that the model tells apart each row (n,) is. annotator: who answered it.
+        first: (k, n) nudge of what was shown first. covariates: (c, k, n) columns, standardised.
+        time: (n,) standardised. parts: (k, q, n) what was shown, as items, features or bins.
+        pair, pair_sign: which two were shown, and (n,) whether in that order. again: which annotator and
+            pair. pair_items: (pairs, 2) places of their items. field: (f, n) +1 or -1 where two bins were
+            compared.
+        part, own_part, two_parts: where each thing shown is one part: which, of k n things, the last of
+            q + 1 for none; which part and annotator; which two, of k k n pairs of things shown.
         half: (n,) +1/2 where a difference is above the median, else -1/2 (of the fit, filled in later).
     """
 
-    first: Array
-    covariates: Array
-    time: Array | None
-    parts: Array
-    pair: Array | None
-    pair_sign: Array | None
-    pair_items: Array | None
-    again: Array | None
-    field: Array | None
-    half: Array | None = None
+    row: Groups
+    annotator: Groups | None
+    first: np.ndarray
+    covariates: np.ndarray
+    time: np.ndarray | None
+    parts: np.ndarray
+    pair: Groups | None
+    pair_sign: np.ndarray | None
+    pair_items: np.ndarray | None
+    again: Groups | None
+    field: np.ndarray | None
+    half: np.ndarray
+    part: Groups | None = None
+    own_part: Groups | None = None
+    two_parts: Groups | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,50 +79,13 @@ class Plan:
         return self.scalars + self.groups + self.effects + self.others
 
 
-def rows_of(data: Comparisons) -> tuple[Comparisons, np.ndarray]:
-    """One row for each question, and the row (answers,) of every single answer.
-
-    Few answers have a row each, so that data of one size share a compilation.
-    """
-    single = data.replace(source_rows=None)
-    if data.answers <= SINGLE_ROWS:
-        single = single.expanded()
-        return blank(single), np.arange(len(single))
-    from bayespref.subsetting import row_codes, take
-
-    code = row_codes(single.replace(outcome=None))
-    _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
-    return blank(take(single, first, np.ones(len(first), np.int64))), inverse
-
-
-def blank(rows: Comparisons) -> Comparisons:
-    """Rows with an answer that every model allows: which one is never looked at."""
-    n = len(rows)
-    return rows.replace(
-        outcome=device_array(np.zeros(n), np.int32),
-        count=device_array(np.ones(n), np.int32),
-        weight=device_array(np.ones(n), np.float32),
-        has_ties=False,
-        has_none=False,
-    )
-
-
-def counts_of(data: Comparisons, row: np.ndarray, rows: int, outcomes: int) -> np.ndarray:
-    """(rows, outcomes) how often each row was answered so."""
-    single = data.answers <= SINGLE_ROWS
-    source = data.replace(source_rows=None).expanded() if single else data
-    counts = np.zeros((rows, outcomes))
-    np.add.at(counts, (row, np.asarray(source.outcome)), np.asarray(source.count))
-    return counts
-
-
 def design_of(
-    data: Comparisons, rows: Comparisons, total: np.ndarray, time: str | None
+    data: Comparisons, rows: Comparisons, row: Groups, total: np.ndarray, time: str | None
 ) -> tuple[Design, Plan]:
-    """The arrays and the plan for rows that stand for `total` (n,) answers each."""
+    """The arrays and the plan for rows of `total` (n,) answers each, which are `row` to the model."""
     missing: dict[str, str] = {}
     scalars, groups, effects, others = ["lapse", "link"], ["design"], [], []
-    first = device_array(np.tile(np.eye(1, rows.k), (len(rows), 1)), np.float32)
+    first = np.tile(np.eye(1, rows.k).T, len(rows))
     if rows.presentation == "recorded":
         scalars.insert(0, "position")
     else:
@@ -146,21 +114,30 @@ def design_of(
     pairs = _pairs(rows, total, annotators, kind, missing)
     others += pairs["checks"]
     design = Design(
-        first=first,
-        covariates=columns,
-        time=clock,
-        parts=parts,
+        row=row,
+        annotator=groups_of(np.asarray(rows.annotator), annotators) if annotators else None,
+        first=_single(first),
+        covariates=_single(columns),
+        time=None if clock is None else _single(clock),
+        parts=_single(parts.transpose(1, 2, 0)),
         pair=pairs.get("pair"),
         pair_sign=pairs.get("sign"),
         pair_items=pairs.get("items"),
         again=pairs.get("again"),
         field=field,
+        half=np.zeros(len(rows), np.float32),
+        **_single_parts(parts, kind, rows.annotator, annotators),
     )
     plan = Plan(
         tuple(scalars), tuple(groups), tuple(effects), tuple(others), tuple(missing.items()),
         annotators, pairs["pairs"], pairs["cells"], pairs["matrix"], kind,
     )  # fmt: skip
     return design, plan
+
+
+def _single(values: np.ndarray) -> np.ndarray:
+    """As models compute, rows next to each other."""
+    return np.ascontiguousarray(values, np.float32)
 
 
 def _annotators(rows: Comparisons, total: np.ndarray, missing: dict[str, str]) -> int:
@@ -181,8 +158,10 @@ def _annotators(rows: Comparisons, total: np.ndarray, missing: dict[str, str]) -
     return len(rows.annotators)
 
 
-def _covariates(rows: Comparisons, total: np.ndarray, missing: dict[str, str]) -> tuple[list[str], Array]:
-    """Names and (c, n, k) values of numeric columns of what was shown, in standard deviations within rows."""
+def _covariates(
+    rows: Comparisons, total: np.ndarray, missing: dict[str, str]
+) -> tuple[list[str], np.ndarray]:
+    """Names and (c, k, n) values of numeric columns of what was shown, in standard deviations within rows."""
     there = np.asarray(rows.shown) >= 0
     found: dict[str, np.ndarray] = {}
     for name, value in rows.shown_columns.items():
@@ -205,10 +184,10 @@ def _covariates(rows: Comparisons, total: np.ndarray, missing: dict[str, str]) -
         missing["covariate"] = f"at most {COVARIATES} columns; these have {len(found)}"
     elif not kept:
         missing["covariate"] = "columns of what was shown (its length, its style)"
-    return kept, device_array(np.array(columns).reshape(len(kept), *there.shape), jnp.float32)
+    return kept, np.array(columns).reshape(len(kept), *there.shape).swapaxes(1, 2)
 
 
-def _time(rows: Comparisons, total: np.ndarray, name: str | None) -> Array | None:
+def _time(rows: Comparisons, total: np.ndarray, name: str | None) -> np.ndarray | None:
     """(n,) when each row was answered, in standard deviations of answers."""
     column = rows.row_columns.get(name or "time")
     if column is None:
@@ -217,10 +196,10 @@ def _time(rows: Comparisons, total: np.ndarray, name: str | None) -> Array | Non
     if np.ptp(value) == 0:
         return None
     centred = value - np.average(value, weights=total)
-    return device_array(centred / np.sqrt(np.average(np.square(centred), weights=total)), jnp.float32)
+    return centred / np.sqrt(np.average(np.square(centred), weights=total))
 
 
-def _parts(rows: Comparisons, total: np.ndarray) -> tuple[Array, str, Array | None]:
+def _parts(rows: Comparisons, total: np.ndarray) -> tuple[np.ndarray, str, np.ndarray | None]:
     """(n, k, q) what was shown as items, features or bins; its kind; (f, n) signs of pairs of bins."""
     shown, m = np.asarray(rows.shown), rows.items.size
     there = (shown >= 0)[..., None]
@@ -228,17 +207,30 @@ def _parts(rows: Comparisons, total: np.ndarray) -> tuple[Array, str, Array | No
     on_shown = rows.shown_columns.get("features")
     if on_shown is not None and on_shown.shape[-1] <= DIRECTIONS and (m > DIRECTIONS or m <= rows.k):
         table = np.asarray(on_shown, np.float64)
-        return device_array(_standard(table, there, total), jnp.float32), "features", None
+        return _standard(table, there, total), "features", None
     if features is not None and m > DIRECTIONS and features.shape[1] in BINS:
         where, bins = _bins(np.asarray(features, np.float64), _times_shown(shown, total, m))
         parts = there * (where[shown][..., None] == np.arange(bins))
         field = _field(where[shown], bins) if rows.k == 2 else None
-        return device_array(parts, jnp.float32), "regions", field
+        return parts, "regions", field
     if features is not None and m > DIRECTIONS and features.shape[1] <= DIRECTIONS:
-        table = _standard(np.asarray(features, np.float64)[shown], there, total)
-        return device_array(table, jnp.float32), "features", None
+        return _standard(np.asarray(features, np.float64)[shown], there, total), "features", None
     parts = there * (shown[..., None] == _most_shown(_times_shown(shown, total, m)))
-    return device_array(parts, jnp.float32), "items", None
+    return parts, "items", None
+
+
+def _single_parts(parts: np.ndarray, kind: str, annotator: Any, annotators: int) -> dict[str, Groups]:
+    """Sums by part without a multiplication by mostly zeros."""
+    if kind == "features":
+        return {}
+    q = parts.shape[2]
+    which = np.where(parts.any(2), parts.argmax(2), q).T  # (k, n)
+    found = {"part": groups_of(which.ravel(), q + 1)}
+    found["two_parts"] = groups_of((which[:, None] * (q + 1) + which).ravel(), (q + 1) ** 2)
+    if annotators:
+        own = which * annotators + np.asarray(annotator)
+        found["own_part"] = groups_of(own.ravel(), (q + 1) * annotators)
+    return found
 
 
 def _times_shown(shown: np.ndarray, total: np.ndarray, items: int) -> np.ndarray:
@@ -272,12 +264,12 @@ def _bins(points: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, int]:
     return where, each ** points.shape[1]
 
 
-def _field(where: np.ndarray, bins: int) -> Array:
+def _field(where: np.ndarray, bins: int) -> np.ndarray:
     low, high = np.triu_indices(bins, 1)
     first, second = where[:, 0], where[:, 1]
     ahead = (first == low[:, None]) & (second == high[:, None])
     behind = (first == high[:, None]) & (second == low[:, None])
-    return device_array(ahead.astype(np.float32) - behind)
+    return ahead.astype(np.float32) - behind
 
 
 def _pairs(rows: Comparisons, total: np.ndarray, annotators: int, kind: str, missing: dict[str, str]) -> dict:
@@ -294,8 +286,8 @@ def _pairs(rows: Comparisons, total: np.ndarray, annotators: int, kind: str, mis
     codes, pair = np.unique(low * m + high, return_inverse=True)
     times = np.bincount(pair, total)
     out |= {
-        "pair": device_array(pair),
-        "sign": device_array(np.where(shown[:, 0] == low, 1.0, -1.0), jnp.float32),
+        "pair": groups_of(pair, len(codes)),
+        "sign": _single(np.where(shown[:, 0] == low, 1.0, -1.0)),
     }
     out["pairs"] = len(codes)
     if np.median(np.repeat(times, times.astype(int))) >= ENOUGH and m >= 3:
@@ -303,14 +295,14 @@ def _pairs(rows: Comparisons, total: np.ndarray, annotators: int, kind: str, mis
         chosen = _most_shown(_times_shown(shown, total, m))
         place = np.full(m, len(chosen))
         place[chosen] = np.arange(len(chosen))
-        out |= {"items": device_array(place[np.stack(np.divmod(codes, m), 1)]), "matrix": len(chosen)}
+        out |= {"items": place[np.stack(np.divmod(codes, m), 1)], "matrix": len(chosen)}
     else:
         missing |= dict.fromkeys(("cycles", "pairs"), several if m >= 3 else "three items or more")
     if annotators:
         _, cell = np.unique(np.asarray(rows.annotator) * np.int64(len(codes)) + pair, return_inverse=True)
         if (np.bincount(cell, total) >= 2).sum() >= REPEATED:
             out["checks"].append("self_consistency")
-            out |= {"again": device_array(cell), "cells": int(cell.max()) + 1}
+            out |= {"again": groups_of(cell, cells := int(cell.max()) + 1), "cells": cells}
         else:
             missing["self_consistency"] = twice
     return out

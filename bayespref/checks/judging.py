@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Any
 
+import jax
 import numpy as np
 import xarray as xr
 from jax import Array
@@ -13,6 +15,7 @@ from jax import Array
 from bayespref.checks.battery import battery
 from bayespref.checks.verdict import Check, conclude
 from bayespref.comparisons import Comparisons, refuse
+from bayespref.inference.ahead import like
 from bayespref.inference.fit import check_same_model, data_of
 from bayespref.inference.program import Model, response_of, sites_of, unwrap
 
@@ -80,22 +83,36 @@ def takes(model: Model, data: Comparisons) -> Callable[[str, dict], bool]:
     """
     kind, has_table = response_of(model, data), _has_table(model, data)
     sparse = data.answers < ANSWERS_PER_ITEM * len(set(np.unique(data.shown)) - {-1})
+    leaves, structure = jax.tree.flatten(data)
+    shapes = tuple((leaf.shape, np.dtype(leaf.dtype)) for leaf in leaves)
 
-    @functools.cache
-    def of(name: str, options: tuple) -> bool:
-        from bayespref import models
-
+    def allowed(name: str, options: dict) -> bool:
         if name in FOR_FEATURES and not data.feature_names:
             return False
-        candidate = functools.partial(getattr(models, name), **dict(options))
-        try:
-            if response_of(candidate, data) != kind:
-                return False
-            return has_table or not (sparse and _has_table(candidate, data))
-        except ValueError:
-            return False
+        found = _read(name, tuple(sorted(options.items())), structure, shapes)
+        return found is not None and found[0] == kind and (has_table or not (sparse and found[1]))
 
-    return lambda name, options: of(name, tuple(sorted(options.items())))
+    return allowed
+
+
+@functools.lru_cache(maxsize=1024)
+def _read(name: str, options: tuple, structure: Any, shapes: tuple) -> tuple[tuple[str, int], bool] | None:
+    """The answers that a gallery model is of, and whether items have worths of their own; None if it refuses.
+
+    Of data of these shapes: numbers make no difference, and reading a model takes some 20 ms.
+    """
+    from bayespref import models
+
+    candidate, found = functools.partial(getattr(models, name), **dict(options)), []
+
+    def read(data: Comparisons) -> None:
+        found.append((response_of(candidate, data), _has_table(candidate, data)))
+
+    try:
+        jax.eval_shape(read, jax.tree.unflatten(structure, [like(*shape) for shape in shapes]))
+    except ValueError:
+        return None
+    return found[0]
 
 
 def _has_table(model: Model, data: Comparisons) -> bool:

@@ -20,24 +20,20 @@ from bayespref.observation import Counted
 from bayespref.populations import LatentClasses
 
 
-class Point(NamedTuple):
-    """What a model says at one value of its parameters.
+class Point[T](NamedTuple):
+    """What a model says at one value of its parameters, or at several (..., of each); T is a kind of array.
 
     Attributes:
-        probs: (n, o) probability of every outcome of every row.
-        slope: (n, o, k) d log p(outcome) / d score of each thing shown.
-        score: (n, k) log-odds at which each is preferred, mean zero over what was shown.
-        guess: (n, o) probability of every outcome for somebody who does not look.
+        probs: (o, n) probability of every outcome of every row.
+        slope: (k, o, n) d log p(outcome) / d score of each thing shown.
+        score: (k, n) log-odds at which each is preferred, mean zero over what was shown.
+        guess: (o, n) probability of every outcome for somebody who does not look.
     """
 
-    probs: Array
-    slope: Array
-    score: Array
-    guess: Array
-
-    def along(self, z: Array) -> Array:
-        """(n, o) residual of every outcome along nudges z (n, k)."""
-        return jnp.einsum("nok,nk->no", self.slope, z)
+    probs: T
+    slope: T
+    score: T
+    guess: T
 
 
 def nudged(choice: Choice, by: Array) -> Choice:
@@ -98,7 +94,7 @@ def given_answers(answers: Counted | LatentClasses, counts: Array) -> Counted | 
     return answers
 
 
-def point(answers: Counted | LatentClasses, rows: Comparisons) -> Point:
+def point(answers: Counted | LatentClasses, rows: Comparisons) -> Point[Array]:
     """Probabilities, residuals and scores of a model's answers."""
 
     def log_probs(by: Array) -> Array:
@@ -106,13 +102,12 @@ def point(answers: Counted | LatentClasses, rows: Comparisons) -> Point:
 
     none = jnp.zeros(rows.shown.shape)
     units = jnp.eye(rows.k)
-    slopes = [jax.jvp(log_probs, (none,), (jnp.broadcast_to(unit, none.shape),))[1] for unit in units]
-    log_p = log_probs(none)
+    log_p, push = jax.linearize(log_probs, none)
+    slopes = [push(jnp.broadcast_to(unit, none.shape)) for unit in units]
     first = answers.components[0] if isinstance(answers, LatentClasses) else answers.choice
     guess = jnp.exp(first.guess_log_probs(rows.available))
-    possible = jnp.isfinite(log_p)[..., None]
-    slope = jnp.where(possible, jnp.stack(slopes, -1), 0.0)
-    return Point(jnp.exp(log_p), slope, _scores(log_p, rows), guess)
+    slope = jnp.where(jnp.isfinite(log_p), jnp.stack(slopes), 0.0)
+    return Point(jnp.exp(log_p).T, slope.swapaxes(1, 2), _scores(log_p, rows).T, guess.T)
 
 
 def _scores(log_p: Array, rows: Comparisons) -> Array:

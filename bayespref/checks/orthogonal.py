@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from bayespref.arrays import device_array
+from bayespref.checks import residuals
 from bayespref.checks.design import Design, Plan
-from bayespref.checks.nudges import Point
 from bayespref.checks.problem import Information, Problem, information
-from bayespref.checks.statistics import Fixed, effect_nudges, group_nudges, scalar_nudges
+from bayespref.checks.residuals import At
+from bayespref.checks.statistics import Fixed
 from bayespref.comparisons import Comparisons
 from bayespref.inference.ahead import like
 
@@ -23,144 +21,164 @@ IN_MODEL = 0.005
 WIDE = 30_000_000
 """Numbers up to which each annotator's part in the parameters is kept."""
 
-Numbers = Array | np.ndarray
-
 
 class Task(NamedTuple):
-    """What all steps share: the model as functions, its rows, and what is checked."""
+    """What all steps share: a model, rows (m,) it tells apart, what is checked, replicates at a time."""
 
     problem: Problem
     rows: Comparisons
     design: Design
+    chunk: int
 
 
-@functools.partial(jax.jit, static_argnames=("problem", "plan"))
-def residuals(problem: Problem, rows: Comparisons, design: Design, plan: Plan, z, h, counts):
-    """Probabilities, scores, and residuals along all nudges: of scalars and groups, and by annotator."""
-    point = problem.point(rows, z, h, counts)
-    groups = list(group_nudges(point, design, plan).values())
-    together = jnp.concatenate([scalar_nudges(point, design, plan), *groups])
-    parts = jnp.einsum("nok,nkq->qno", point.slope, design.parts)
-    return point, together, effect_nudges(point, design, plan), parts
+class Fit(NamedTuple):
+    """What nudges are made orthogonal with: what they are at the fit.
+
+    Attributes:
+        scalars: (s, D) parameters' part in each scalar nudge. inverse: (D, D) of the information.
+        ridge: (D, D) of the prior of annotators' effects, or (0, 0).
+    """
+
+    scalars: Array
+    inverse: Array
+    ridge: Array
 
 
-def point_at(task: Task, plan: Plan, z: Numbers, h: Numbers, counts: Numbers) -> Point:
-    """Probabilities, residuals and scores at one value of the parameters."""
-    return residuals(*task, plan, z, h, counts)[0]
+class Nudges(NamedTuple):
+    """Residuals along all nudges at one value of the parameters: (., o, n) of each kind."""
+
+    shared: np.ndarray
+    effects: np.ndarray
+    parts: np.ndarray
 
 
-def halves(task: Task, plan: Plan, z: Numbers, h: Numbers, counts: Numbers) -> Array:
-    """(n,) 1/2 where scores differ more than in half of the answers, else -1/2."""
-    point = point_at(task, plan, z, h, counts)
-    gap = np.square(np.asarray(point.score)).sum(-1)
+def nudges_at(point: At, design: Design, plan: Plan) -> Nudges:
+    """Residuals along nudges: those of scalars, then groups; by annotator; of parts."""
+    groups = residuals.groups(point, design, plan).values()
+    shared = np.concatenate([residuals.scalars(point, design, plan), *groups])
+    return Nudges(shared, residuals.effects(point, design, plan), residuals.parts(point, design))
+
+
+def halves(point: At, counts: np.ndarray) -> np.ndarray:
+    """(n,) 1/2 where scores differ more than in half of the answers (n, o), else -1/2."""
+    gap = np.square(point.score).sum(0)
     order = np.argsort(gap)
-    reached = np.cumsum(np.asarray(counts).sum(-1)[order])
+    reached = np.cumsum(counts.sum(-1)[order])
     median = gap[order[np.searchsorted(reached, reached[-1] / 2)]]
-    return device_array(np.where(gap > median, 0.5, -0.5), np.float32)
+    return np.where(gap > median, 0.5, -0.5).astype(np.float32)
 
 
-def information_at(task: Task, plan: Plan, z: Numbers, h: Numbers, counts: Numbers) -> Information:
+def information_at(task: Task, plan: Plan, z, h, counts: np.ndarray, nudges: Nudges) -> Information:
     """Fisher information at one value of the parameters, of all nudges of a plan."""
-    _, together, effects, parts = residuals(*task, plan, z, h, counts)
-    own = _own_parts(plan, len(parts), len(z) + len(h))
-    mine = np.concatenate([effects, parts]) if own else np.asarray(effects)
-    here = (task.problem, task.rows, z, h, counts)
-    found = information(*here, together, mine, annotators=plan.annotators)
+    own = own_parts(plan, len(nudges.parts), len(z) + len(h))
+    mine = np.concatenate([nudges.effects, nudges.parts]) if own else nudges.effects
+    given = (task.problem, task.rows, *places(task.design), z, h, counts)
+    found = information(*given, _rows_first(nudges.shared), _rows_first(mine), annotators=plan.annotators)
     return Information(*(np.asarray(part, np.float64) for part in found))
 
 
-def _own_parts(plan: Plan, q: int, parameters: int) -> bool:
+def places(design: Design) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) which row it is to the model, and who answered, 0 where not known."""
+    row = design.row.of
+    who = np.zeros_like(row) if design.annotator is None else design.annotator.of
+    return row.astype(np.int32), who.astype(np.int32)
+
+
+def _rows_first(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values.swapaxes(1, 2), np.float32)
+
+
+def shapes_of_nudges(design: Design, plan: Plan) -> tuple[int, int, int]:
+    """How many nudges there are of each kind."""
+    parts = design.parts.shape[1]
+    groups = sum(
+        len(design.field) if n == "field" and design.field is not None else parts for n in plan.groups
+    )
+    return len(plan.scalars) + groups, len(plan.effects), parts
+
+
+def own_parts(plan: Plan, q: int, parameters: int) -> bool:
     """Whether each annotator's tastes are made orthogonal to the parameters."""
     return plan.annotators > 0 and q * plan.annotators * parameters <= WIDE
 
 
-def fixed_at(task: Task, plan: Plan, z, h, counts, found: Information) -> tuple[Fixed, tuple[str, ...]]:
+def fixed_at(
+    task: Task, plan: Plan, counts: np.ndarray, point: At, nudges: Nudges, found: Information
+) -> tuple[Fit, Fixed, tuple[str, ...]]:
     """What all replicates share, and the checks of what the model already has."""
-    point, *nudges = residuals(*task, plan, z, h, counts)
-    expected = np.asarray(counts.sum(-1))[:, None] * np.asarray(point.probs, np.float64)
-    together, effects, parts = (np.asarray(one, np.float64) for one in nudges)
+    expected = counts.sum(-1) * np.asarray(point.probs, np.float64)
+    nudges = Nudges(*(np.asarray(one, np.float64) for one in nudges))
+    shared, effects, parts = nudges
     inverse, s = found.projector(task.problem.shrunk), len(plan.scalars)
     coefficients, mine = found.crossed @ inverse, found.annotators @ inverse
     groups = {}
-    for name, at in _slices(task, plan, len(parts)).items():
-        full = np.einsum("qno,rno->qr", together[at] * expected, together[at], optimize=True)
+    for name, at in _slices(plan, nudges).items():
+        full = np.einsum("qon,ron->qr", shared[at] * expected, shared[at], optimize=True)
         groups[name] = _inverse(full - coefficients[at] @ found.crossed[at].T, np.diag(full))
-    weight = _by_annotator(task.rows, plan, np.square(effects) * expected)
-    about = np.einsum("qno,rno->qr", parts * expected, parts, optimize=True)
-    own_parts = _own(task.rows, plan, parts, expected)
+    weight = _by_annotator(task.design, np.square(effects) * expected)
+    about = np.einsum("qon,ron->qr", parts * expected, parts, optimize=True)
     start = (coefficients[:s], inverse, found.ridge(task.problem.shrunk))
-    arrays = (*start, coefficients[s:], groups, mine[: len(weight)], weight, mine[len(weight) :])
-    fixed = Fixed(*jax.tree.map(_single, (*arrays, about, _root(about), own_parts)))
-    return fixed, _held(task, plan, found, expected, (together, effects, parts))
-
-
-def shapes_of_fixed(task: Task, plan: Plan, nudges, theta: int) -> Fixed:
-    """What stands for `fixed_at` before it is computed, for what `residuals` returns and d + e parameters."""
-    _, together, effects, parts = nudges
-    s, q, p, a = len(plan.scalars), len(parts), len(effects), plan.annotators
-    groups = {name: like((at.stop - at.start,) * 2) for name, at in _slices(task, plan, q).items()}
-    own = q if _own_parts(plan, q, theta) else 0
-    return Fixed(
-        scalars=like((s, theta)),
-        inverse=like((theta, theta)),
-        ridge=like((theta, theta) if any(task.problem.shrunk) else (0, 0)),
-        groups=like((len(together) - s, theta)),
+    fit = Fit(*(device_array(value, np.float32) for value in start))
+    fixed = Fixed(
+        groups=coefficients[s:],
         group_inverse=groups,
-        effects=like((p, a, theta)),
-        weight=like((p, a)),
-        tastes=like((own, a, theta)),
-        parts=like((q, q)),
-        parts_root=like((q, q)),
-        parts_own=like(()),
+        effects=mine[: len(weight)],
+        weight=weight,
+        tastes=mine[len(weight) :],
+        parts=about,
+        parts_root=_root(about),
+        parts_own=_own(task.design, parts, expected),
     )
+    return fit, fixed, _held(task.design, plan, found, expected, nudges)
 
 
-def _slices(task: Task, plan: Plan, parts: int) -> dict[str, slice]:
-    """Where the nudges of each group are, after those of scalars."""
+def shapes_of_fit(task: Task, plan: Plan, theta: int) -> Fit:
+    """What stands for `fixed_at`'s part at the fit before it is computed, for d + e parameters."""
+    ridge = like((theta, theta) if any(task.problem.shrunk) else (0, 0))
+    return Fit(scalars=like((len(plan.scalars), theta)), inverse=like((theta, theta)), ridge=ridge)
+
+
+def _slices(plan: Plan, nudges: Nudges) -> dict[str, slice]:
+    """Where the nudges of each group are, after those of scalars; all but a field's are as many as parts."""
     at, found = len(plan.scalars), {}
+    parts = len(nudges.parts)
+    rest = len(nudges.shared) - at - parts * sum(name != "field" for name in plan.groups)
     for name in plan.groups:
-        size = len(task.design.field) if name == "field" and task.design.field is not None else parts
-        found[name] = slice(at, at := at + size)
+        found[name] = slice(at, at := at + (rest if name == "field" else parts))
     return found
 
 
-def _held(task: Task, plan: Plan, found: Information, expected: np.ndarray, nudges) -> tuple[str, ...]:
+def _held(
+    design: Design, plan: Plan, found: Information, expected: np.ndarray, nudges: Nudges
+) -> tuple[str, ...]:
     """Checks along nudges that the model's own parameters make, all but a little."""
-    together, effects, parts = nudges
+    shared, effects, parts = nudges
     inverse = found.projector()
-    whole = np.einsum("qno,no->q", np.square(together), expected)
+    whole = np.einsum("qon,on->q", np.square(shared), expected)
     left = whole - np.einsum("qd,de,qe->q", found.crossed, inverse, found.crossed, optimize=True)
     held = [plan.scalars[i] for i in np.flatnonzero(~(left > IN_MODEL * whole)[: len(plan.scalars)])]
-    for name, at in _slices(task, plan, len(parts)).items():
+    for name, at in _slices(plan, nudges).items():
         held += [name] if left[at].sum() < IN_MODEL * whole[at].sum() else []
     explained = np.einsum("pad,pad->p", found.annotators @ inverse, found.annotators)
     p = len(plan.effects)
-    whole = _by_annotator(task.rows, plan, np.square(effects) * expected).sum(1)
+    whole = _by_annotator(design, np.square(effects) * expected).sum(1)
     held += [plan.effects[i] for i in np.flatnonzero(whole - explained[:p] < IN_MODEL * whole)]
     if len(explained) > p:
-        whole = _by_annotator(task.rows, plan, np.square(parts) * expected).sum()
+        whole = _by_annotator(design, np.square(parts) * expected).sum()
         held += ["shared_tastes", "personal_tastes"] if whole - explained[p:].sum() < IN_MODEL * whole else []
     return tuple(held)
 
 
-def _single(value) -> Array:
-    return device_array(value, np.float32)
+def _by_annotator(design: Design, values: np.ndarray) -> np.ndarray:
+    """(p, a) sums over each annotator's answers of (p, o, n)."""
+    return np.zeros((len(values), 0)) if design.annotator is None else design.annotator.sums(values.sum(1))
 
 
-def _by_annotator(rows: Comparisons, plan: Plan, values: np.ndarray) -> np.ndarray:
-    """(p, a) sums over each annotator's answers of (p, n, o)."""
-    found = np.zeros((len(values), plan.annotators))
-    if plan.annotators:
-        for row, one in zip(found, values, strict=True):
-            row[:] = np.bincount(np.asarray(rows.annotator), one.sum(-1), plan.annotators)
-    return found
-
-
-def _own(rows: Comparisons, plan: Plan, parts: np.ndarray, expected: np.ndarray) -> float:
+def _own(design: Design, parts: np.ndarray, expected: np.ndarray) -> float:
     """Sum over annotators of ||A_k||^2, A_k (q, q) their information about the parts."""
-    if plan.annotators == 0:
+    if design.annotator is None:
         return 1.0
-    each = (_by_annotator(rows, plan, parts * one * expected) for one in parts)
+    each = (_by_annotator(design, parts * one * expected) for one in parts)
     return float(sum(np.square(one).sum() for one in each))
 
 

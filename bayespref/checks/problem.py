@@ -16,8 +16,7 @@ import numpy as np
 import scipy.linalg
 from jax import Array
 from numpyro import handlers
-from numpyro.distributions import constraints
-from numpyro.infer.util import constrain_fn, potential_energy
+from numpyro.distributions import biject_to, constraints
 
 from bayespref.checks.nudges import Point, given_answers, log_likelihood, point
 from bayespref.comparisons import Comparisons
@@ -47,15 +46,36 @@ class Problem(NamedTuple):
         """Every sampled site, unconstrained."""
         return self.unravel_free(z) | self.unravel_held(h)
 
+    def trace(self, rows: Comparisons, z: Array, h: Array) -> tuple[dict[str, dict], list[Array]]:
+        """Sites of the model, and log-Jacobians of those that are constrained."""
+        sites, bent = self.sites(z, h), []
+
+        def place(site: dict) -> Array | None:
+            if site["name"] not in sites:
+                return None
+            to, x = biject_to(site["fn"].support), sites[site["name"]]
+            value = to(x)
+            if is_held(site["fn"].support):
+                bent.append(to.log_abs_det_jacobian(x, value))
+            return value
+
+        placed = handlers.substitute(self.model, substitute_fn=place)
+        return handlers.trace(handlers.seed(placed, jax.random.key(0))).get_trace(rows), bent
+
+    def read(self, rows: Comparisons, z: Array, h: Array) -> tuple[Array, Any]:
+        """Negative log prior density in unconstrained space, and what the model observes."""
+        trace, bent = self.trace(rows, z, h)
+        sampled = [site for site in trace.values() if site["type"] == "sample" and site["name"] != "outcome"]
+        found = [log_prior(site).sum() for site in sampled] + [each.sum() for each in bent]
+        return -sum(found, jnp.zeros(())), trace["outcome"]["fn"]
+
     def prior(self, rows: Comparisons, z: Array, h: Array) -> Array:
         """Negative log prior density in unconstrained space."""
-        silent = handlers.block(self.model, hide=["outcome"])
-        return jnp.asarray(potential_energy(silent, (rows,), {}, self.sites(z, h)))
+        return self.read(rows, z, h)[0]
 
     def answers(self, rows: Comparisons, z: Array, h: Array):
         """What the model observes."""
-        values = constrain_fn(self.model, (rows,), {}, self.sites(z, h))
-        return run(self.model, rows, values)["outcome"]["fn"]
+        return self.trace(rows, z, h)[0]["outcome"]["fn"]
 
     def log_likelihood(self, rows: Comparisons, z: Array, h: Array, counts: Array) -> Array:
         """Log-probability of answers counted by outcome, (n, o)."""
@@ -63,6 +83,8 @@ class Problem(NamedTuple):
 
     def slope(self, rows: Comparisons, z: Array, h: Array, of_answers: Array) -> Array:
         """(d + e,) slope of the log-likelihood, `of_answers`, and of annotators' effects' log prior."""
+        if not any(self.shrunk):
+            return of_answers
         of_prior = jax.grad(lambda z: -self.prior(rows, z, h))(z)
         return of_answers + jnp.concatenate([jnp.where(np.array(self.shrunk), of_prior, 0.0), 0.0 * h])
 
@@ -70,7 +92,7 @@ class Problem(NamedTuple):
         """(n, o) log-probability of every outcome; classes as the counted answers say who is who."""
         return given_answers(self.answers(rows, z, h), counts).outcome_log_probs()
 
-    def point(self, rows: Comparisons, z: Array, h: Array, counts: Array) -> Point:
+    def point(self, rows: Comparisons, z: Array, h: Array, counts: Array) -> Point[Array]:
         """Probabilities, residuals and scores."""
         return point(given_answers(self.answers(rows, z, h), counts), rows)
 
@@ -83,7 +105,8 @@ class Problem(NamedTuple):
         """
 
         def potential(z: Array) -> Array:
-            return self.prior(rows, z, h) - self.log_likelihood(rows, z, h, counts)
+            prior, answers = self.read(rows, z, h)
+            return prior - log_likelihood(answers, counts)
 
         value_and_slope = ahead_of_loop(jax.value_and_grad(potential), z)
 
@@ -127,6 +150,12 @@ class Problem(NamedTuple):
 
         columns = map_draws(column, jnp.eye(len(z)), chunk=COLUMNS)
         return (columns + columns.T) / 2
+
+
+def log_prior(site: dict) -> Array:
+    """Log-density of a site of a trace, as its handlers scale it."""
+    value = site["fn"].log_prob(site["value"])
+    return value if site["scale"] is None else site["scale"] * value
 
 
 def whitener(hessian: np.ndarray) -> np.ndarray:
@@ -212,6 +241,8 @@ class Information(NamedTuple):
 def information(
     problem: Problem,
     rows: Comparisons,
+    row: Array,
+    who: Array,
     z: Array,
     h: Array,
     counts: Array,
@@ -220,25 +251,29 @@ def information(
     *,
     annotators: int,
 ) -> tuple[Array, Array, Array, Array]:
-    """Fields of `Information`, of residuals `directions` (q, n, o) and `by_annotator` (p, n, o)."""
+    """Fields of `Information`, of residuals `directions` (q, n, o) and `by_annotator` (p, n, o).
+
+    Answers counted (n, o) by `who` (n,) are to `row` (n,) of `rows`.
+    """
     d = len(z)
     theta = jnp.concatenate([z, h])
+    few = jax.ops.segment_sum(counts, row, len(rows))
 
-    def log_probs(theta: Array) -> Array:
-        found = problem.log_probs(rows, theta[:d], theta[d:], counts)
-        return jnp.where(jnp.isfinite(found), found, 0.0)
+    def log_probs(theta: Array) -> tuple[Array, Array]:
+        found = problem.log_probs(rows, theta[:d], theta[d:], few)
+        return jnp.where(jnp.isfinite(found), found, 0.0), jnp.isfinite(found)
 
-    here, push = jax.linearize(log_probs, theta)
-    possible = jnp.isfinite(problem.log_probs(rows, z, h, counts))
-    expected = jnp.where(possible, jnp.exp(here), 0.0) * counts.sum(-1, keepdims=True)
+    here, push, possible = jax.linearize(log_probs, theta, has_aux=True)
+    probs = jnp.where(possible, jnp.exp(here), 0.0)
     pull = jax.linear_transpose(push, theta)
 
     def column(unit: Array):
-        along = expected * push(unit)
+        moved = push(unit)
+        along = counts.sum(-1, keepdims=True) * (probs * moved)[row]
         crossed = jnp.einsum("qno,no->q", directions, along)
         per_row = jnp.einsum("pno,no->np", by_annotator, along)
-        own = jax.ops.segment_sum(per_row, rows.by_annotator(), annotators) if annotators else jnp.zeros(1)
-        return pull(along)[0], crossed, own
+        own = jax.ops.segment_sum(per_row, who, annotators) if annotators else jnp.zeros(1)
+        return pull(few.sum(-1, keepdims=True) * probs * moved)[0], crossed, own
 
     units = jnp.eye(len(theta), dtype=theta.dtype)
     fisher, crossed, each = map_draws(column, units, chunk=COLUMNS)

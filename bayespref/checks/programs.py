@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -12,12 +13,15 @@ from jax import Array
 from numpyro.infer.util import constrain_fn
 
 from bayespref.checks.design import Plan
-from bayespref.checks.orthogonal import Task, residuals, shapes_of_fixed
+from bayespref.checks.explained import explained_by
+from bayespref.checks.nudges import Point
+from bayespref.checks.orthogonal import Fit, Task, own_parts, places, shapes_of_fit, shapes_of_nudges
 from bayespref.checks.problem import Problem, information
 from bayespref.checks.replicates import expected
-from bayespref.checks.statistics import statistics
+from bayespref.checks.residuals import At, at_rows, guess_rate, scalars
+from bayespref.checks.statistics import Judged
 from bayespref.comparisons import Comparisons
-from bayespref.inference.ahead import Ahead, like
+from bayespref.inference.ahead import Ahead, cores, like
 
 CHUNK, NUMBERS = 25, 50_000
 """Replicates judged at a time, and numbers of counted answers of theirs: beyond a cache each takes longer."""
@@ -27,7 +31,7 @@ CHUNK, NUMBERS = 25, 50_000
 def modes(
     problem: Problem, rows: Comparisons, factor: Array, most: Array, z: Array, h: Array, counts: Array
 ) -> tuple[Array, Array]:
-    """(c, d) modes of z for counted answers (c, n, o), and (c,) the nats left to them."""
+    """(c, d) modes of z for counted answers (c, m, o), and (c,) the nats left to them."""
     return jax.vmap(lambda z, h, counts: problem.mode(rows, z, h, counts, factor, most))(z, h, counts)
 
 
@@ -37,10 +41,18 @@ def hessian(problem: Problem, rows: Comparisons, z: Array, h: Array, counts: Arr
     return problem.hessian(rows, z, h, counts)
 
 
-@functools.partial(jax.jit, static_argnames=("problem", "plan"))
-def judged(problem, rows, design, plan, fixed, z, h, counts):
-    """Check -> (statistics (c,), effects (c,)) at modes z (c, d)."""
-    return jax.vmap(lambda *draw: statistics(problem, rows, design, plan, fixed, *draw))(z, h, counts)
+@functools.partial(jax.jit, static_argnames=("problem",))
+def points(problem: Problem, rows: Comparisons, z: Array, h: Array, counts: Array) -> Point[Array]:
+    """What a model says (c, ..., m) at parameters z (c, d) and h (c, e) of counted answers (c, m, o)."""
+    return jax.vmap(lambda *draw: problem.point(rows, *draw))(z, h, counts)
+
+
+@functools.partial(jax.jit, static_argnames=("problem",))
+def explained(
+    problem: Problem, rows: Comparisons, fit: Fit, z: Array, h: Array, counts: Array, weighed: Array
+) -> tuple[Array, Array]:
+    """The parameters' part (c, s, m, o) in nudges, `weighed` (c, s, m, o), and slopes (c, d + e)."""
+    return jax.vmap(lambda *draw: explained_by(problem, rows, fit, *draw))(z, h, counts, weighed)
 
 
 @functools.partial(jax.jit, static_argnames=("problem",))
@@ -56,16 +68,51 @@ def pushed(problem: Problem, rows: Comparisons, z: Array, h: Array, changes: Arr
     return jax.vmap(jax.linearize(worths, jnp.concatenate([z, h]))[1])(changes)
 
 
+def together(task: Task, counts: np.ndarray) -> np.ndarray:
+    """(..., m, o) counts by the rows that the model tells apart, of (..., n, o)."""
+    return task.design.row.sums(counts.swapaxes(-1, -2)).swapaxes(-1, -2)
+
+
+def point_at(task: Task, z: np.ndarray, h: np.ndarray, counts: np.ndarray) -> At:
+    """What the model says of every row at parameters (d,) and (e,), given counted answers (n, o)."""
+    program = functools.partial(points, task.problem, task.rows)
+    alike = in_chunks(program, (z[None], h[None], together(task, counts)[None]), task.chunk)
+    return at_rows(Point(*(each[0] for each in alike)), task.design.row.of)
+
+
+def judged(task: Task, plan: Plan, fit: Fit, z, h, few: np.ndarray, counts: np.ndarray) -> Judged:
+    """What statistics are computed from, at modes z (c, d), of answers (c, m, o) and (c, n, o)."""
+    problem, rows, design, _ = task
+    alike = Point(*map(np.asarray, points(problem, rows, z, h, few)))
+    point, counts = at_rows(alike, design.row.of), np.ascontiguousarray(counts.swapaxes(1, 2))
+    nudges = scalars(point, design, plan)
+    expected = counts.sum(1, keepdims=True) * point.probs
+    weighed = design.row.sums(expected[:, None] * nudges).swapaxes(-1, -2)
+    part, slope = map(np.asarray, explained(problem, rows, fit, z, h, few, weighed))
+    clean = nudges - part.swapaxes(-1, -2)[..., design.row.of]
+    return Judged(point, counts, clean, slope, guess_rate(alike, few.swapaxes(1, 2)))
+
+
 def chunk_of(rows: int, outcomes: int) -> int:
     """Replicates at a time."""
     return int(np.clip(NUMBERS // (rows * outcomes), 1, CHUNK))
 
 
 def in_chunks(program: Callable, draws: tuple[np.ndarray, ...], chunk: int):
-    """A program of a chunk of draws, applied to all of them (s, ...); the last draw fills the last chunk."""
+    """A program of a chunk of draws, applied to all of them (s, ...); the last draw fills the last chunk.
+
+    A chunk for each core at a time, as neither NumPy nor XLA keeps all of them busy with so little; the first
+    alone, as models are not traced side by side.
+    """
     size = len(draws[0])
     index = np.minimum(np.arange(size + -size % chunk), size - 1).reshape(-1, chunk)
-    parts = [jax.tree.map(np.asarray, program(*(draw[at] for draw in draws))) for at in index]
+
+    def of_chunk(at: np.ndarray):
+        return jax.tree.map(np.asarray, program(*(draw[at] for draw in draws)))
+
+    first = of_chunk(index[0])
+    with ThreadPoolExecutor(cores()) as pool:
+        parts = [first, *pool.map(of_chunk, index[1:])]
     return jax.tree.map(lambda *each: np.concatenate(each)[:size], *parts)
 
 
@@ -89,19 +136,19 @@ def prepare(task: Task, plan: Plan, key: Array, z: np.ndarray, h: np.ndarray, ou
 
 
 def _lowered(task: Task, plan: Plan, key: Array, z, h, outcomes: int) -> Iterator[jax.stages.Lowered]:
-    problem, rows, design = task
-    d, theta = z.shape[1], z.shape[1] + h.shape[1]
-    counts = like((len(rows), outcomes))
-    chunk = chunk_of(*counts.shape)
-    here = (like((d,), z.dtype), like((theta - d,), h.dtype), counts)
+    problem, rows, design, chunk = task
+    d, theta, n, m = z.shape[1], z.shape[1] + h.shape[1], len(design.row.of), len(rows)
+    here = (like((d,), z.dtype), like((theta - d,), h.dtype))
+    shared, effects, parts = shapes_of_nudges(design, plan)
+    fit = shapes_of_fit(task, plan, theta)
+    own = effects + own_parts(plan, parts, theta) * parts
     several = tuple(like((chunk, *one.shape), one.dtype) for one in here)
-    nudges = residuals.eval_shape(problem, rows, design, plan, *here)
-    fixed = shapes_of_fixed(task, plan, nudges, theta)
-    _, together, effects, _ = nudges
-    own = like((len(effects) + len(fixed.tastes), *counts.shape))
-    yield judged.lower(problem, rows, design, plan, fixed, *several)
-    yield modes.lower(problem, rows, like((d, d)), like((), np.int32), *several)
-    yield information.lower(problem, rows, *here, together, own, annotators=plan.annotators)
-    yield expected.lower(problem, rows, z, h, counts, key)
-    yield residuals.lower(problem, rows, design, plan, *here)
-    yield pushed.lower(problem, rows, *here[:2], fixed.scalars)
+    few, weighed = like((chunk, m, outcomes)), like((chunk, len(plan.scalars), m, outcomes))
+    yield modes.lower(problem, rows, like((d, d)), like((), np.int32), *several, few)
+    yield explained.lower(problem, rows, fit, *several, few, weighed)
+    by_row = (like((number, n, outcomes)) for number in (shared, own))
+    given = (*places(design), *here, like((n, outcomes)), *by_row)
+    yield information.lower(problem, rows, *given, annotators=plan.annotators)
+    yield expected.lower(problem, rows, z, h, like((m, outcomes)), key)
+    yield points.lower(problem, rows, *several, few)
+    yield pushed.lower(problem, rows, *here, fit.scalars)

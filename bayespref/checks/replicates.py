@@ -13,7 +13,7 @@ from jax import Array
 from bayespref.checks.nudges import log_likelihood
 from bayespref.checks.problem import Problem, split
 from bayespref.comparisons import Comparisons, refuse
-from bayespref.inference.program import Model, generator, map_draws
+from bayespref.inference.program import Model, map_draws
 from bayespref.inference.refit import unconstrained
 from bayespref.populations import LatentClasses
 
@@ -21,10 +21,17 @@ MANY, CHUNK = 2000, 25
 """Parameters up to which their information is inverted; draws at a time."""
 
 
-def draws_of(key: Array, model: Model, fit: xr.DataTree, data: Comparisons, rows: Comparisons, size: int):
+def draws_of(
+    random: np.random.Generator,
+    model: Model,
+    fit: xr.DataTree,
+    data: Comparisons,
+    rows: Comparisons,
+    size: int,
+):
     """The problem, and `size` posterior draws as vectors z (s, d) and h (s, e)."""
     total = fit["latent"].sizes["chain"] * fit["latent"].sizes["draw"]
-    which = generator(key).permutation(np.linspace(0, total - 1, size).round().astype(int))
+    which = random.permutation(np.linspace(0, total - 1, size).round().astype(int))
     sites = unconstrained(model, fit, data, which)
     if sites is None:
         raise refuse("a fit's draws lie inside the support of their sites", "none that do")
@@ -51,8 +58,8 @@ def expected(
 
     def one(draw) -> tuple[Array, Array]:
         z, h, key = draw
-        answers = problem.answers(rows, z, h)
-        height = log_likelihood(answers, counts) - problem.prior(rows, z, h)
+        prior, answers = problem.read(rows, z, h)
+        height = log_likelihood(answers, counts) - prior
         if isinstance(answers, LatentClasses):
             weights = jnp.broadcast_to(answers.log_weight, (answers.annotators, len(answers.components)))
             who = jax.random.categorical(key, weights)
@@ -62,13 +69,11 @@ def expected(
     return map_draws(one, (z, h, jax.random.split(key, len(z))), chunk=CHUNK)
 
 
-def drawn_counts(key: Array, probs: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """(r, n, o) counts of replicated answers."""
-    random = generator(key)
+def drawn_counts(random: np.random.Generator, probs: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """(r, n, o) counts of replicated answers, `total` (n,) to each row."""
+    if (total == 1).all():  # a tenth of the time
+        below = np.cumsum(probs, -1)
+        chosen = (random.random(probs.shape[:-1]) * below[..., -1])[..., None] >= below[..., :-1]
+        return (chosen.sum(-1)[..., None] == np.arange(probs.shape[-1])).astype(np.float32)
     probs = probs / probs.sum(-1, keepdims=True)
     return random.multinomial(total.astype(int), probs).astype(np.float32)
-
-
-def outcomes_of(problem: Problem, rows: Comparisons, z: Array, h: Array) -> int:
-    """How many answers a row can have."""
-    return jax.eval_shape(lambda: problem.answers(rows, z[0], h[0]).outcome_log_probs()).shape[-1]

@@ -6,35 +6,31 @@ does not have, made orthogonal to what it has. No alternative is fitted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from bayespref.checks.design import Design, Plan
-from bayespref.checks.nudges import Point
-from bayespref.checks.problem import Problem
-from bayespref.comparisons import Comparisons
+from bayespref.checks.residuals import At, ahead, along, effects, over_answers, weight_of
 
 CLUSTERED = ("position", "covariate")
 """Checks whose nudge may differ by annotator without being wrong on average: variance by annotator."""
-RATE = 0.02
-"""Share of guesses at which the slope in it is taken."""
-PROJECTIONS, TINY = 4, 1e-8
-"""Steps by which nudges are made orthogonal to the parameters of a replicate; information that is none."""
 MANY, SOME = 30, 5
 """Annotators whose sums of scores tell a variance about nothing; about their mean."""
+CURVE = ("lapse", "link")
+"""Nudges of the curve from differences to answers: what they explain is no cycle."""
+TINY, ALIKE = 1e-12, 1e-3
+"""What nothing is divided by; share of a curve's information below which two of its nudges are one."""
+
+Statistics = dict[str, tuple[np.ndarray, np.ndarray]]
+"""Check -> (statistics (c,), effects (c,)) of replicates."""
 
 
 class Fixed(NamedTuple):
     """What is computed once, at the fit, and used for observed and replicated answers alike.
 
     Attributes:
-        scalars: (s, D) parameters' part in each scalar nudge; alike groups (g, D).
-        inverse: (D, D) of the information. ridge: (D, D) of the prior of annotators' effects, or (0, 0).
+        groups: (g, D) parameters' part in each group's nudge.
         group_inverse: name -> (q, q) inverse information of a group's nudges given the parameters.
         effects: (p, a, D) the parameters' part in each annotator's nudge. weight: (p, a) its information.
         tastes: (q, a, D) alike for the parts, or (0, a, D) where that would be too large.
@@ -42,327 +38,205 @@ class Fixed(NamedTuple):
         parts_own: sum over annotators of the squared norm of their own information about the parts.
     """
 
-    scalars: Array
-    inverse: Array
-    ridge: Array
-    groups: Array
-    group_inverse: dict[str, Array]
-    effects: Array
-    weight: Array
-    tastes: Array
-    parts: Array
-    parts_root: Array
-    parts_own: Array
+    groups: np.ndarray
+    group_inverse: dict[str, np.ndarray]
+    effects: np.ndarray
+    weight: np.ndarray
+    tastes: np.ndarray
+    parts: np.ndarray
+    parts_root: np.ndarray
+    parts_own: float
 
 
-def scalar_nudges(point: Point, design: Design, plan: Plan) -> Array:
-    """(s, n, o) residuals along the nudges of scalar checks."""
-    gap = jnp.square(point.score).sum(-1, keepdims=True)
-    found = []
-    for name in plan.scalars:
-        kind = name.partition(":")[0]
-        if kind == "position":
-            found.append(point.along(design.first))
-        elif kind == "covariate":
-            index = [n for n in plan.scalars if n.startswith("covariate:")].index(name)
-            found.append(point.along(design.covariates[index]))
-        elif kind == "fatigue":
-            assert design.time is not None
-            found.append(point.along(design.time[:, None] * point.score))
-        elif kind == "link":
-            found.append(point.along(point.score * gap))
-        elif kind == "lapse":
-            found.append(lapse_residual(point))
-        elif kind == "ties":
-            found.append(tie_residual(point) * (jnp.sqrt(gap) - jnp.sqrt(gap).mean()))
-    return jnp.stack(found)
+class Judged(NamedTuple):
+    """What statistics are computed from, of c replicates.
 
-
-def lapse_residual(point: Point) -> Array:
-    """(n, o) slope of log((1 - rate) p + rate guess) at a small rate, less its mean.
-
-    At rate 0 a single answer held to be all but impossible would outweigh all others.
+    Attributes:
+        point: what the model says at their modes. counts: (c, o, n) their answers.
+        clean: (c, s, o, n) residuals of scalar checks, without the parameters' part.
+        slope: (c, D) of the log-likelihood. guesses: (c,) the likeliest share of guesses.
     """
-    mixed = (1 - RATE) * point.probs + RATE * point.guess
-    slope = jnp.where(mixed > 0, (point.guess - point.probs) / jnp.where(mixed > 0, mixed, 1.0), 0.0)
-    return slope - (point.probs * slope).sum(-1, keepdims=True)
+
+    point: At
+    counts: np.ndarray
+    clean: np.ndarray
+    slope: np.ndarray
+    guesses: np.ndarray
 
 
-def tie_residual(point: Point) -> Array:
-    """(n, o) 1 for a tie less its probability; ties are the outcome after those shown."""
-    k = point.slope.shape[-1]
-    is_tie = jnp.arange(point.probs.shape[-1]) == k
-    return is_tie - point.probs[:, k : k + 1]
-
-
-def group_directions(design: Design, plan: Plan) -> dict[str, Array]:
-    """Check -> (q, n, k) what a group's nudges add to the score of everything shown."""
-    found = {}
-    for name in plan.groups:
-        if name == "field":
-            assert design.field is not None
-            found[name] = design.field[:, :, None] * jnp.array([0.5, -0.5])
-        else:
-            weight = design.time if name == "drift" else design.half
-            assert weight is not None
-            found[name] = jnp.moveaxis(weight[:, None, None] * design.parts, -1, 0)
-    return found
-
-
-def group_nudges(point: Point, design: Design, plan: Plan) -> dict[str, Array]:
-    """Check -> (q, n, o) residuals along the nudges of a group."""
-    directions = group_directions(design, plan)
-    return {name: jnp.einsum("nok,qnk->qno", point.slope, z) for name, z in directions.items()}
-
-
-def effect_nudges(point: Point, design: Design, plan: Plan) -> Array:
-    """(p, n, o) residuals along nudges that each annotator may have of their own."""
-    found = []
-    for name in plan.effects:
-        if name == "rationality":
-            found.append(point.along(point.score))
-        elif name == "position_by_annotator":
-            found.append(point.along(design.first))
-        else:
-            index = [n for n in plan.effects if n.startswith("covariate")].index(name)
-            found.append(point.along(design.covariates[index]))
-    return jnp.stack(found) if found else jnp.zeros((0, *point.probs.shape))
-
-
-def ahead(point: Point) -> Array:
-    """(n, o) residual along raising the first and lowering the second of two by half."""
-    return (point.slope[..., 0] - point.slope[..., 1]) / 2
-
-
-def direction(point: Point, parts: Array, inverse: Array, total: Array) -> Array:
-    """(q,) the fit's own scores as a function of the parts: weighted least squares."""
-    along = total[:, None] * point.probs * point.along(point.score)
-    return inverse @ jnp.einsum("nk,nkq->q", over_answers(along, point), parts)
-
-
-def over_answers(weight: Array, point: Point) -> Array:
-    """(n, k) slopes in the score of everything shown, summed over answers of weight (n, o).
-
-    Answers are summed before parts are looked at: every replicate has the same parts.
-    """
-    return (weight[..., None] * point.slope).sum(1)
-
-
-def statistics(
-    problem: Problem,
-    rows: Comparisons,
-    design: Design,
-    plan: Plan,
-    fixed: Fixed,
-    z: Array,
-    h: Array,
-    counts: Array,
-) -> dict[str, tuple[Array, Array]]:
-    """Check -> (statistic, effect size) for counted answers at their own mode."""
-    d, total = len(z), counts.sum(-1)
-    theta = jnp.concatenate([z, h])
-
-    def log_probs(theta: Array) -> Array:
-        found = problem.log_probs(rows, theta[:d], theta[d:], counts)
-        return jnp.where(jnp.isfinite(found), found, 0.0)
-
-    _, push = jax.linearize(log_probs, theta)
-    pull = jax.linear_transpose(push, theta)
-    slope = problem.slope(rows, z, h, pull(counts)[0])
-    point = problem.point(rows, z, h, counts)
-    clean = orthogonal(scalar_nudges(point, design, plan), total[:, None] * point.probs, push, pull, fixed)
-    out = _scalars(clean, point, plan, rows, counts)
-    inverse = fixed.parts_root @ fixed.parts_root.T
-    own = direction(point, design.parts, inverse, total)
+def statistics(judged: Judged, design: Design, plan: Plan, fixed: Fixed) -> Statistics:
+    """Statistics and effect sizes of every check that is made."""
+    point, counts = judged.point, judged.counts
+    expected = counts.sum(-2, keepdims=True) * point.probs
     scores = over_answers(counts, point)
-    out |= _groups(scores, design, plan, fixed, slope, own)
-    if plan.annotators:
-        out |= _effects(point, design, plan, fixed, rows, counts, slope)
-        out |= _tastes(point, scores, design, plan, fixed, rows, counts, slope, own)
+    of_fit = over_answers(expected * along(point, point.score), point)
+    own = by_part(of_fit, design) @ (fixed.parts_root @ fixed.parts_root.T)
+    out = _scalars(judged, expected, design, plan) | _groups(scores, judged.slope, design, plan, fixed, own)
+    if design.annotator is not None:
+        out |= _effects(judged, design, plan, fixed) | _tastes(judged, scores, design, fixed, own)
     if plan.pairs:
-        out |= _pairs(point, design, plan, counts, _curve(clean, plan))
+        out |= _pairs(judged, expected, design, plan)
     return {name: out[name] for name in plan.names}
 
 
-def orthogonal(nudges: Array, expected: Array, push: Callable, pull: Callable, fixed: Fixed) -> Array:
-    """(s, n, o) nudges less the parameters' part in them, at these parameters.
-
-    Conjugate gradients from the part that they have at the fit, preconditioned by its information (steps of
-    Newton's run away along what answers hardly inform). The part at the fit itself would leave replicates
-    more information than the fit has: a check then rejected up to three times too often on a few hundred
-    answers.
-    """
-    ridge = fixed.ridge if fixed.ridge.size else None
-
-    def one(nudge: Array, part: Array) -> Array:
-        clean = nudge - push(part)
-        left = pull(expected * clean)[0] - (0.0 if ridge is None else ridge @ part)
-        step = fixed.inverse @ left
-
-        def descend(_, state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
-            clean, left, step, size = state
-            moved = push(step)
-            bent = pull(expected * moved)[0] + (0.0 if ridge is None else ridge @ step)
-            length = jnp.where(size > TINY, size / jnp.maximum(step @ bent, TINY), 0.0)
-            clean, left = clean - length * moved, left - length * bent
-            ahead = fixed.inverse @ left
-            size, before = left @ ahead, size
-            step = ahead + jnp.where(before > TINY, size / jnp.maximum(before, TINY), 0.0) * step
-            return clean, left, step, size
-
-        return jax.lax.fori_loop(0, PROJECTIONS, descend, (clean, left, step, left @ step))[0]
-
-    return jax.vmap(one)(nudges, fixed.scalars)
+def by_part(of_shown: np.ndarray, design: Design) -> np.ndarray:
+    """(c, q) sums over rows and things shown of (c, k, n), by part."""
+    if design.part is not None:
+        return design.part.sums(of_shown.reshape(len(of_shown), -1))[:, : design.parts.shape[1]]
+    return np.sum([of_shown[:, i] @ of_one.T for i, of_one in enumerate(design.parts)], 0)
 
 
-def _scalars(clean: Array, point: Point, plan: Plan, rows, counts: Array):
-    """All of them at once: a program compiles as fast for twenty columns as for none."""
-    by_row = jnp.einsum("sno,no->ns", clean, counts)
-    known = jnp.einsum("sno,no->ns", jnp.square(clean), counts.sum(-1, keepdims=True) * point.probs)
-    score, information = by_row.sum(0), known.sum(0)
-    variance, effect = information, score / (information + 1e-12)
+def _scalars(judged: Judged, expected: np.ndarray, design: Design, plan: Plan) -> Statistics:
+    by_row = (judged.clean * judged.counts[:, None]).sum(-2)
+    known = (np.square(judged.clean) * expected[:, None]).sum(-2)
+    score, information = by_row.sum(-1), known.sum(-1)
+    variance, effect = information, score / (information + TINY)
     of_annotators = np.array([name.startswith(CLUSTERED) for name in plan.scalars])
-    if plan.annotators and of_annotators.any():
-        robust = clustered(by_row, known, rows.by_annotator(), plan.annotators)
-        variance = jnp.where(of_annotators, robust, information)
-    lapse = np.array(plan.scalars) == "lapse"
-    effect = jnp.where(lapse, guess_rate(point, counts), effect)
-    statistic = score / jnp.sqrt(variance + 1e-12)
-    return {name: (statistic[i], effect[i]) for i, name in enumerate(plan.scalars)}
+    if design.annotator is not None and of_annotators.any():
+        robust = clustered(*(design.annotator.sums(each[:, of_annotators]) for each in (by_row, known)))
+        variance = variance.copy()
+        variance[:, of_annotators] = robust
+    effect = np.where(np.array(plan.scalars) == "lapse", judged.guesses[:, None], effect)
+    statistic = score / np.sqrt(variance + TINY)
+    return {name: (statistic[:, i], effect[:, i]) for i, name in enumerate(plan.scalars)}
 
 
-def clustered(scores: Array, information: Array, who: Array, annotators: int) -> Array:
-    """Variance of the sum of scores (n, ...) with information alike, over annotators who may differ.
+def clustered(sums: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Variance of the total of annotators' scores (..., a) with information alike, who may differ.
 
     Their sums squared; among few annotators about what the mean effect expects of each, as the plain ones
     bound |sum| by the root of their number; among fewer still the information alone.
     """
-    sums, known = jax.ops.segment_sum(jnp.stack([scores, information], 1), who, annotators).swapaxes(0, 1)
-    number, total = (known > 0).sum(0), known.sum(0)
-    centred = sums - known * (sums.sum(0) / (total + 1e-12))
-    about_mean = jnp.square(centred).sum(0) * number / jnp.maximum(number - 1, 1)
-    robust = jnp.where(number < MANY, about_mean, jnp.square(sums).sum(0))
-    return jnp.where(number < SOME, total, robust)
+    number, total = (known > 0).sum(-1), known.sum(-1)
+    centred = sums - known * (sums.sum(-1) / (total + TINY))[..., None]
+    about_mean = np.square(centred).sum(-1) * number / np.maximum(number - 1, 1)
+    robust = np.where(number < MANY, about_mean, np.square(sums).sum(-1))
+    return np.where(number < SOME, total, robust)
 
 
-def guess_rate(point: Point, counts: Array) -> Array:
-    """Share of guesses that makes the answers likeliest, the rest of the fit as it is: a root, by bisection.
-
-    The score's own one-step estimate says nothing where a few answers are nearly impossible.
-    """
-
-    def slope(rate: Array) -> Array:
-        mixed = jnp.maximum((1 - rate) * point.probs + rate * point.guess, 1e-30)
-        return (counts * (point.guess - point.probs) / mixed).sum()
-
-    def halve(_, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-        middle = (ends[0] + ends[1]) / 2
-        more = slope(middle) > 0  # the log-likelihood is concave in the rate
-        return jnp.where(more, middle, ends[0]), jnp.where(more, ends[1], middle)
-
-    return jax.lax.fori_loop(0, 20, halve, (jnp.asarray(0.0), jnp.asarray(1.0)))[0]
-
-
-def _groups(scores: Array, design: Design, plan: Plan, fixed: Fixed, slope: Array, own: Array):
+def _groups(
+    scores: np.ndarray, slope: np.ndarray, design: Design, plan: Plan, fixed: Fixed, own: np.ndarray
+) -> Statistics:
     found, at = {}, 0
-    for name, directions in group_directions(design, plan).items():
-        size = len(directions)
-        score = jnp.einsum("qnk,nk->q", directions, scores) - fixed.groups[at : at + size] @ slope
-        inverse, at = fixed.group_inverse[name], at + size
-        change = inverse @ score
-        form = score @ change
+    for name in plan.groups:
+        inverse = fixed.group_inverse[name]
+        part, at = fixed.groups[at : at + len(inverse)], at + len(inverse)
+        score = _along_group(name, scores, design) - slope @ part.T
+        change = score @ inverse
+        form = (score * change).sum(-1)
         if name == "drift":  # what all items share in is fatigue
-            shared = jnp.square(own @ score) / (own @ jnp.linalg.pinv(inverse, hermitian=True) @ own + 1e-12)
-            form = form - shared
-        found[name] = form, jnp.sqrt(jnp.square(change).mean())
+            about = own @ np.linalg.pinv(inverse, hermitian=True)
+            form = form - np.square((own * score).sum(-1)) / ((about * own).sum(-1) + TINY)
+        found[name] = form, np.sqrt(np.square(change).mean(-1))
     return found
 
 
-def _effects(point: Point, design: Design, plan: Plan, fixed: Fixed, rows, counts: Array, slope: Array):
-    nudges = effect_nudges(point, design, plan)
-    by_row = jnp.einsum("pno,no->np", nudges, counts)
-    each = jax.ops.segment_sum(by_row, rows.by_annotator(), plan.annotators).T - fixed.effects @ slope
-    each = each - fixed.weight * (each.sum(1) / fixed.weight.sum(1))[:, None]
-    own = jnp.einsum("pno,no->p", jnp.square(nudges), counts)
-    excess = jnp.square(each).sum(1) - own
-    spread = jnp.sqrt(jnp.maximum(excess / jnp.square(fixed.weight).sum(1), 0.0))
-    return {name: (excess[i], spread[i]) for i, name in enumerate(plan.effects)}
+def _along_group(name: str, scores: np.ndarray, design: Design) -> np.ndarray:
+    """(c, q) scores (c, k, n) along a group's nudges."""
+    if name == "field":
+        assert design.field is not None
+        return (scores[:, 0] - scores[:, 1]) @ design.field.T / 2
+    return by_part(scores * weight_of(name, design), design)
 
 
-def _tastes(
-    point: Point,
-    scores: Array,
-    design: Design,
-    plan: Plan,
-    fixed: Fixed,
-    rows,
-    counts,
-    slope: Array,
-    own: Array,
-):
-    parts, q = design.parts, design.parts.shape[-1]
-    residual = (scores[..., None] * parts).sum(1)
-    by_annotator = jax.ops.segment_sum(residual, rows.by_annotator(), plan.annotators)
+def _effects(judged: Judged, design: Design, plan: Plan, fixed: Fixed) -> Statistics:
+    assert design.annotator is not None
+    nudges, counts = effects(judged.point, design, plan), judged.counts[:, None]
+    each = design.annotator.sums((nudges * counts).sum(-2)) - _part(fixed.effects, judged.slope)
+    each = each - fixed.weight * (each.sum(-1) / fixed.weight.sum(1))[..., None]
+    excess = np.square(each).sum(-1) - (np.square(nudges) * counts).sum((-2, -1))
+    spread = np.sqrt(np.maximum(excess / np.square(fixed.weight).sum(1), 0.0))
+    return {name: (excess[:, i], spread[:, i]) for i, name in enumerate(plan.effects)}
+
+
+def _part(of_each: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """(c, p, a) the parameters' part (p, a, D) in what each annotator's scores sum to, by slope (c, D)."""
+    return (slope @ of_each.reshape(-1, of_each.shape[-1]).T).reshape(-1, *of_each.shape[:2])
+
+
+def _tastes(judged: Judged, scores: np.ndarray, design: Design, fixed: Fixed, own: np.ndarray) -> Statistics:
+    assert design.annotator is not None
+    each = _by_annotator(scores, design)
     if len(fixed.tastes):
-        by_annotator = by_annotator - (fixed.tastes @ slope).T
-    square = (counts[..., None, None] * point.slope[..., None] * point.slope[:, :, None]).sum(1)
-    own_answers = (square[..., None] * parts[:, None]).sum(2)
-    moment = by_annotator.T @ by_annotator - parts.reshape(-1, q).T @ own_answers.reshape(-1, q)
+        each = each - _part(fixed.tastes, judged.slope)
+    moment = each @ each.swapaxes(1, 2) - _squares(judged, design)
     # What lies along the fit's own scores is rationality.
-    loading = fixed.parts @ own
-    across = jnp.eye(q) - jnp.outer(loading, own) / (own @ loading + 1e-12)
-    moment = across @ moment @ across.T
-    strongest = jnp.linalg.eigvalsh(fixed.parts_root.T @ moment @ fixed.parts_root)[-1]
-    trace = jnp.trace(moment)
-    spread = jnp.sqrt(jnp.maximum(trace, 0.0) / fixed.parts_own)
+    loading = own @ fixed.parts
+    length = (own * loading).sum(-1) + TINY
+    across = np.eye(own.shape[1]) - loading[:, :, None] * own[:, None] / length[:, None, None]
+    moment = across @ moment @ across.swapaxes(1, 2)
+    strongest = np.linalg.eigvalsh(fixed.parts_root.T @ moment @ fixed.parts_root)[:, -1]
+    trace = np.trace(moment, axis1=1, axis2=2)
+    spread = np.sqrt(np.maximum(trace, 0.0) / fixed.parts_own)
     return {"shared_tastes": (strongest, spread), "personal_tastes": (trace, spread)}
 
 
-def _curve(clean: Array, plan: Plan) -> Array:
-    """(c, n, o) the nudges of the curve from differences to answers: what they explain is no cycle."""
-    return jnp.stack([clean[plan.scalars.index(name)] for name in ("lapse", "link")])
+def _by_annotator(scores: np.ndarray, design: Design) -> np.ndarray:
+    """(c, q, a) sums of scores (c, k, n) by part and annotator."""
+    assert design.annotator is not None
+    if design.own_part is not None:
+        sums = design.own_part.sums(scores.reshape(len(scores), -1))
+        return sums.reshape(len(scores), -1, design.annotator.size)[:, : design.parts.shape[1]]
+    terms = (scores[:, i, None] * of_one for i, of_one in enumerate(design.parts))
+    return design.annotator.sums(sum(terms, np.zeros((), np.float32)))
 
 
-def _pairs(point: Point, design: Design, plan: Plan, counts: Array, curve: Array):
-    residual = ahead(point)
-    sign = design.pair_sign
-    assert sign is not None
-    by_row = sign * (counts * residual).sum(-1)
-    variance = (counts.sum(-1, keepdims=True) * point.probs * jnp.square(residual)).sum(-1)
-    found = {}
+def _squares(judged: Judged, design: Design) -> np.ndarray:
+    """(c, q, q) what single answers add to the squares of annotators' sums, by part."""
+    slope, q = judged.point.slope, design.parts.shape[1]
+    of_rows = (judged.counts[:, None, None] * slope[:, :, None] * slope[:, None]).sum(-2)
+    if design.two_parts is not None:
+        sums = design.two_parts.sums(of_rows.reshape(len(of_rows), -1))
+        return sums.reshape(-1, q + 1, q + 1)[:, :q, :q]
+    terms = np.ndindex(len(design.parts), len(design.parts))
+    found = [(of_rows[:, i, j, None] * design.parts[i]) @ design.parts[j].T for i, j in terms]
+    return np.sum(found, 0)
+
+
+def _pairs(judged: Judged, expected: np.ndarray, design: Design, plan: Plan) -> Statistics:
+    assert design.pair_sign is not None
+    residual = ahead(judged.point)
+    by_row = design.pair_sign * (judged.counts * residual).sum(-2)
+    variance = (expected * np.square(residual)).sum(-2)
+    found: Statistics = {}
     if plan.matrix:
-        assert design.pair is not None and design.pair_items is not None
-        bent = _bent(point, design, counts, curve)
-        excess, expected, bent = _summed((by_row, variance, bent), design.pair, plan.pairs)
-        scaled, bent = (each / jnp.sqrt(jnp.maximum(expected, 1e-6)) for each in (excess, bent))
-        low, high = design.pair_items.T
-        matrix = jnp.zeros((plan.matrix, plan.matrix)).at[low, high].add(scaled - bent, mode="drop")
-        matrix = matrix - matrix.T
-        information, chance = jnp.maximum(expected.sum(), 1e-6), jnp.square(scaled).sum()
-        spread = jnp.sqrt(jnp.maximum(chance - plan.pairs, 0.0) / information)
-        found["cycles"] = jnp.linalg.norm(matrix, 2), spread
-        found["pairs"] = chance, spread
+        found |= _cycles(judged, by_row, variance, expected * residual, design, plan)
     if plan.cells:
         assert design.again is not None
-        own, weight, alone = _summed((by_row, variance, jnp.square(variance)), design.again, plan.cells)
-        twice = jnp.square(own).sum() - (counts * jnp.square(residual)).sum()
-        pairs = (jnp.square(weight) - alone).sum()
-        found["self_consistency"] = twice, jnp.sqrt(jnp.maximum(twice, 0.0) / jnp.maximum(pairs, 1e-6))
+        sums = design.again.sums(np.stack([by_row, variance, np.square(variance)], 1))
+        own, weight, alone = sums.swapaxes(0, 1)
+        twice = np.square(own).sum(-1) - (judged.counts * np.square(residual)).sum((-2, -1))
+        pairs = (np.square(weight) - alone).sum(-1)
+        found["self_consistency"] = twice, np.sqrt(np.maximum(twice, 0.0) / np.maximum(pairs, 1e-6))
     return found
 
 
-def _summed(of_rows: tuple[Array, ...], where: Array, number: int) -> Array:
-    """(c, number) sums of numbers of rows (n,), over the rows of each."""
-    return jax.ops.segment_sum(jnp.stack(of_rows, 1), where, number).T
+def _cycles(
+    judged: Judged, by_row: np.ndarray, variance: np.ndarray, moved: np.ndarray, design: Design, plan: Plan
+) -> Statistics:
+    """Residuals of pairs, whole, and as a matrix without what a better curve would explain."""
+    assert design.pair is not None and design.pair_sign is not None and design.pair_items is not None
+    curve = judged.clean[:, [plan.scalars.index(name) for name in CURVE]]
+    bent = design.pair_sign * (curve * moved[:, None]).sum(-2)
+    excess, expected, *explained = design.pair.sums(np.stack([by_row, variance, *bent.swapaxes(0, 1)]))
+    bent = (_size(curve, judged)[:, None] @ np.stack(explained, 1))[:, 0]
+    scaled, bent = (each / np.sqrt(np.maximum(expected, 1e-6)) for each in (excess, bent))
+    low, high = design.pair_items.T
+    matrix = np.zeros((len(scaled), plan.matrix + 1, plan.matrix + 1))  # the last: items not told apart
+    matrix[:, low, high] = scaled - bent
+    matrix = matrix[:, :-1, :-1] - matrix[:, :-1, :-1].swapaxes(1, 2)
+    largest = np.linalg.eigvalsh(matrix @ matrix.swapaxes(1, 2))[:, -1]
+    chance = np.square(scaled).sum(-1)
+    spread = np.sqrt(np.maximum(chance - plan.pairs, 0.0) / np.maximum(expected.sum(-1), 1e-6))
+    return {"cycles": (np.sqrt(np.maximum(largest, 0.0)), spread), "pairs": (chance, spread)}
 
 
-def _bent(point: Point, design: Design, counts: Array, curve: Array) -> Array:
-    """(n,) what a better curve would explain of the residual of each row."""
-    expected = counts.sum(-1, keepdims=True) * point.probs
-    information = jnp.einsum("cno,dno,no->cd", curve, curve, expected)
-    unit = jnp.sqrt(jnp.diag(information))
-    # Two nudges that look alike are taken for one.
-    scaled = jnp.linalg.pinv(information / jnp.outer(unit, unit), rtol=1e-3, hermitian=True)
-    size = (scaled @ (jnp.einsum("cno,no->c", curve, counts) / unit)) / unit
-    assert design.pair_sign is not None
-    return design.pair_sign * jnp.einsum("c,cno,no->n", size, curve, expected * ahead(point))
+def _size(curve: np.ndarray, judged: Judged) -> np.ndarray:
+    """(c, 2) how much of each nudge of the curve answers show; two that look alike are taken for one."""
+    expected = judged.counts.sum(-2, keepdims=True) * judged.point.probs
+    flat = curve.reshape(*curve.shape[:2], -1)
+    information = (flat * expected.reshape(len(flat), 1, -1)) @ flat.swapaxes(1, 2)
+    unit = np.sqrt(np.maximum(np.diagonal(information, axis1=1, axis2=2), TINY))
+    alike = np.linalg.pinv(information / (unit[:, :, None] * unit[:, None]), rcond=ALIKE, hermitian=True)
+    score = (flat @ judged.counts.reshape(len(flat), -1, 1))[..., 0]
+    return (alike @ (score / unit)[..., None])[..., 0] / unit

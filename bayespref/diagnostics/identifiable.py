@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from bayespref.answers import beats
-from bayespref.checks.design import design_of, rows_of
+from bayespref.checks.design import design_of
+from bayespref.checks.rows import groups_of, rows_of
 from bayespref.comparisons import Comparisons
 from bayespref.diagnostics.lacking import fitted_exactly, uninformed
 from bayespref.diagnostics.ladder import ALL, RUNGS, Reach, Spread, cells_of, quantiles, reach, spread
@@ -212,7 +213,7 @@ def _testable(
     rows, row = rows_of(data)
     single = len(row) == data.answers
     total = np.bincount(row, None if single else np.asarray(data.count), len(rows))
-    _, plan = design_of(data, rows, total, time)
+    _, plan = design_of(data, rows, groups_of(np.arange(len(rows)), len(rows)), total, time)
     missing = dict(plan.missing)
     if not data.has_ties:
         missing["ties"] = "answers that are ties"

@@ -46,16 +46,16 @@ def condensed(model: Model, comparisons: Comparisons) -> Comparisons:
         return comparisons
     if not isinstance(kind, Counted) and (np.asarray(comparisons.weight) != 1).any():
         return comparisons  # rows of one shape for whatever weights a leave-one-out gives
-    blanked = _blanked(model, comparisons).replace(source_rows=None)
+    bare = blanked(model, comparisons).replace(source_rows=None)
     outcomes = kind.choice.outcomes if isinstance(kind, Counted) else None
-    for data in ([] if comparisons.ragged else [_in_order(blanked)]) + [blanked]:
+    for data in ([] if comparisons.ragged else [_in_order(bare)]) + [bare]:
         fewer = merge(data) if outcomes is None else _tallied(data, outcomes)
-        if len(fewer) <= WORTH * len(comparisons) and (data is blanked or _sides_alike(model, fewer)):
+        if len(fewer) <= WORTH * len(comparisons) and (data is bare or _sides_alike(model, fewer)):
             return fewer
     return comparisons
 
 
-def _blanked(model: Model, comparisons: Comparisons) -> Comparisons:
+def blanked(model: Model, comparisons: Comparisons) -> Comparisons:
     """Columns of rows that the likelihood does not depend on, set to nothing."""
     leaves, structure = jax.tree.flatten(comparisons)
 
