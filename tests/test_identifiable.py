@@ -11,7 +11,8 @@ from helpers import answers, fit_from_worths
 
 import bayespref as bp
 from bayespref import choices, diagnostics, losses, models, populations, rewards
-from bayespref.checks.design import design_of, rows_of
+from bayespref.checks.design import design_of
+from bayespref.checks.rows import groups_of, rows_of
 from bayespref.comparisons import Annotators, Comparisons, Items
 from bayespref.diagnostics import fisher
 from bayespref.diagnostics.free import EPS, spectrum
@@ -309,7 +310,8 @@ def test_the_summary_says_what_checks_say(name):
     data = DESIGNS[name]
     rows, row = rows_of(data)
     total = np.bincount(row, None if len(row) == data.answers else np.asarray(data.count), len(rows))
-    missing = dict(design_of(data, rows, total, None)[1].missing)
+    every = groups_of(np.arange(len(rows)), len(rows))
+    missing = dict(design_of(data, rows, every, total, None)[1].missing)
     told = {one for one in missing if not one.endswith("_by_annotator")}
     assert set(untestable(data, reach(data))) == set(data.summary().untestable) == told
     found = diagnostics.identifiability(data)
