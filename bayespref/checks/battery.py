@@ -17,6 +17,7 @@ from bayespref.checks.problem import CLOSE, whitener
 from bayespref.checks.programs import (
     alike,
     chunk_of,
+    expected,
     hessian,
     in_chunks,
     judged,
@@ -26,7 +27,7 @@ from bayespref.checks.programs import (
     pushed,
     together,
 )
-from bayespref.checks.replicates import drawn_counts, draws_of, expected
+from bayespref.checks.replicates import drawn_counts, draws_of
 from bayespref.checks.residuals import At
 from bayespref.checks.rows import apart, counts_of, rows_of
 from bayespref.checks.statistics import Fixed, Statistics, statistics
@@ -37,12 +38,14 @@ from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.fit import data_of
 from bayespref.inference.program import Model, generator, run
 from bayespref.losses import refuse_loss
+from bayespref.observation import Counted
+from bayespref.populations import LatentClasses
 
 LOST = 0.02
 """Share of replicates that may fail to be fitted."""
 NEAR, NEWTON = 0.1, 20
 """Nats from a mode that are near enough, and Hessians until it is."""
-FEW, STEPS = 15, 40
+FEW, STEPS = 30, 40
 """Steps with the Hessian that all share, beyond which another serves better; and with another."""
 
 
@@ -80,7 +83,7 @@ class Battery(NamedTuple):
 def battery(key: Array, model: Model, fit: xr.DataTree, *, replicates: int, time: str | None) -> Battery:
     """Every statistic of the observed answers, and of answers replicated from the fit and fitted again."""
     data = data_of(fit)
-    outcomes, logit = _answers(model, fit, data)
+    outcomes, logit, latent = _answers(model, fit, data)
     rows, row = rows_of(data)
     total = np.bincount(row, minlength=len(rows)) if len(row) == data.answers else None
     total = np.bincount(row, np.asarray(data.count), len(rows)) if total is None else total
@@ -89,13 +92,13 @@ def battery(key: Array, model: Model, fit: xr.DataTree, *, replicates: int, time
     problem, z, h = draws_of(of_draws, model, fit, data, few, replicates)
     design, plan = design_of(data, rows, row_of, total, time)
     task = Task(problem, few, design, chunk_of(len(rows), outcomes))
-    prepare(task, plan, key, z, h, outcomes)
+    z, h, classes = np.asarray(z), np.asarray(h), key if latent else None
+    prepare(task, plan, classes, z, h, outcomes)
     counts = counts_of(data, row, len(rows), outcomes).astype(np.float32)
-    probs, heights = expected(problem, few, z, h, together(task, counts), key)
+    probs, heights = expected(task, classes, z, h, together(task, counts))
     drawn = drawn_counts(of_answers, np.asarray(probs, np.float64)[:, row_of.of], total)
-    z, h = np.asarray(z), np.asarray(h)
     middle = h.mean(0)
-    here = _mode(task, plan, z[np.asarray(heights).argmax()], middle, counts)
+    here = _mode(task, plan, z[heights.argmax()], middle, counts)
     point = point_at(task, here, middle, counts)
     task = task._replace(design=design._replace(half=halves(point, counts)))
     nudges = nudges_at(point, task.design, plan)
@@ -110,8 +113,8 @@ def battery(key: Array, model: Model, fit: xr.DataTree, *, replicates: int, time
     return result._replace(moves=moves, against=against, k=data.k, logit=logit)
 
 
-def _answers(model: Model, fit: xr.DataTree, data: Comparisons) -> tuple[int, bool]:
-    """How many answers a row can have, and whether scores are log-odds; refuses what cannot be judged."""
+def _answers(model: Model, fit: xr.DataTree, data: Comparisons) -> tuple[int, bool, bool]:
+    """How many answers a row can have, whether scores are log-odds, and classes latent; refuses the rest."""
     refuse_loss(fit, "checks of an annotator population")
     if data.response == "ranking":
         raise refuse(
@@ -119,21 +122,21 @@ def _answers(model: Model, fit: xr.DataTree, data: Comparisons) -> tuple[int, bo
             "rankings",
             remedy="Read them as choices of the best of what was shown, and check a model of those.",
         )
-    found: list[Choice] = []
+    found: list[Counted | LatentClasses] = []
 
     def log_probs() -> Array:
         answers = run(model, data, {})["outcome"]["fn"]
         if not isinstance(answers.choice, Choice):
             kind = type(answers.choice).__name__
             raise refuse("checks need a distribution from bayespref.choices", f"a {kind}")
-        found.append(answers.choice)
+        found.append(answers)
         return answers.outcome_log_probs()
 
     outcomes = jax.eval_shape(log_probs).shape[-1]
-    inner = found[0]
+    inner = found[0].choice
     while isinstance(inner, Around):
         inner = inner.inner
-    return outcomes, not isinstance(inner, Probit | LaplaceNoise)
+    return outcomes, not isinstance(inner, Probit | LaplaceNoise), isinstance(found[0], LatentClasses)
 
 
 def _mode(task: Task, plan: Plan, z: np.ndarray, h: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -168,7 +171,8 @@ def _modes(task: Task, factor: np.ndarray, z, h, counts) -> tuple[np.ndarray, np
 
     def near(at: np.ndarray, factor: np.ndarray, steps: int):
         program = functools.partial(modes, problem, rows, device_array(factor), np.int32(steps))
-        return in_chunks(program, (found[at], h[at], counts[at]), chunk)
+        found_at, _, left = in_chunks(program, (found[at], h[at], counts[at]), chunk)
+        return found_at, left
 
     found = z
     found, left = near(np.arange(len(z)), factor, FEW)

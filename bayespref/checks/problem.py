@@ -98,10 +98,11 @@ class Problem(NamedTuple):
 
     def mode(
         self, rows: Comparisons, z: Array, h: Array, counts: Array, factor: Array, most: Array
-    ) -> tuple[Array, Array]:
-        """The mode of z given h for counted answers, and the nats that are left to it.
+    ) -> tuple[Array, Array, Array]:
+        """The mode of z given h for counted answers, its negative log posterior, and the nats left to it.
 
-        Newton's steps, `most` of them, with one Hessian: `factor` (d, d) is its inverse's root, W W' = H^-1.
+        Newton's steps, `most` of them after the first, with one Hessian: `factor` (d, d) is its inverse's
+        root, W W' = H^-1. None are taken where `most` is negative.
         """
 
         def potential(z: Array) -> Array:
@@ -131,7 +132,7 @@ class Problem(NamedTuple):
 
         one = jnp.ones((), z.dtype)
         state = jax.lax.while_loop(unfinished, step, (z, one, jnp.zeros_like(z), one, 0))
-        return state[0], gain(state[2])
+        return state[0], state[1], gain(state[2])
 
     def hessian(self, rows: Comparisons, z: Array, h: Array, counts: Array) -> Array:
         """(d, d) Fisher's information in z, plus the prior's curvature."""

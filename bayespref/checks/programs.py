@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.stages import Lowered
 from numpyro.infer.util import constrain_fn
 
 from bayespref.checks.design import Plan
@@ -17,7 +18,7 @@ from bayespref.checks.explained import explained_by
 from bayespref.checks.nudges import Point
 from bayespref.checks.orthogonal import Fit, Task, own_parts, places, shapes_of_fit, shapes_of_nudges
 from bayespref.checks.problem import Problem, information
-from bayespref.checks.replicates import expected
+from bayespref.checks.replicates import by_drawn_class
 from bayespref.checks.residuals import At, at_rows, guess_rate, scalars
 from bayespref.checks.statistics import Judged
 from bayespref.comparisons import Comparisons
@@ -30,8 +31,8 @@ CHUNK, NUMBERS = 25, 50_000
 @functools.partial(jax.jit, static_argnames=("problem",))
 def modes(
     problem: Problem, rows: Comparisons, factor: Array, most: Array, z: Array, h: Array, counts: Array
-) -> tuple[Array, Array]:
-    """(c, d) modes of z for counted answers (c, m, o), and (c,) the nats left to them."""
+) -> tuple[Array, Array, Array]:
+    """(c, d) modes of z for counted answers (c, m, o); (c,) negative log posteriors, and nats left."""
     return jax.vmap(lambda z, h, counts: problem.mode(rows, z, h, counts, factor, most))(z, h, counts)
 
 
@@ -78,6 +79,20 @@ def point_at(task: Task, z: np.ndarray, h: np.ndarray, counts: np.ndarray) -> At
     program = functools.partial(points, task.problem, task.rows)
     alike = in_chunks(program, (z[None], h[None], together(task, counts)[None]), task.chunk)
     return at_rows(Point(*(each[0] for each in alike)), task.design.row.of)
+
+
+def expected(task: Task, classes: Array | None, z, h, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of every draw: probabilities of answers (s, m, o), and (s,) its log posterior density, h given.
+
+    With latent classes, probabilities are those of annotators drawn into them with the key `classes`.
+    """
+    problem, rows, _, chunk = task
+    draws = (z, h, np.broadcast_to(counts, (len(z), *counts.shape)))
+    nothing = np.zeros((z.shape[1],) * 2, np.float32)
+    heights = -in_chunks(functools.partial(modes, problem, rows, nothing, np.int32(-1)), draws, chunk)[1]
+    if classes is not None:
+        return np.asarray(by_drawn_class(problem, rows, z, h, classes)), heights
+    return in_chunks(functools.partial(points, problem, rows), draws, chunk).probs.swapaxes(1, 2), heights
 
 
 def judged(task: Task, plan: Plan, fit: Fit, z, h, few: np.ndarray, counts: np.ndarray) -> Judged:
@@ -129,13 +144,16 @@ def alike(h: np.ndarray, size: int) -> list[np.ndarray]:
     return halved(np.arange(len(h)))
 
 
-def prepare(task: Task, plan: Plan, key: Array, z: np.ndarray, h: np.ndarray, outcomes: int) -> None:
-    """Compile what a battery of draws z (s, d) and h (s, e) runs, longest first."""
+def prepare(task: Task, plan: Plan, classes: Array | None, z, h, outcomes: int) -> None:
+    """Compile what a battery of draws z (s, d) and h (s, e) runs: what is traced soonest, then the longest.
+
+    `classes` is a key to draw classes with, None where there are none.
+    """
     with Ahead() as ahead:
-        ahead(_lowered(task, plan, key, z, h, outcomes))
+        ahead(_lowered(task, plan, classes, z, h, outcomes))
 
 
-def _lowered(task: Task, plan: Plan, key: Array, z, h, outcomes: int) -> Iterator[jax.stages.Lowered]:
+def _lowered(task: Task, plan: Plan, classes: Array | None, z, h, outcomes: int) -> Iterator[Lowered]:
     problem, rows, design, chunk = task
     d, theta, n, m = z.shape[1], z.shape[1] + h.shape[1], len(design.row.of), len(rows)
     here = (like((d,), z.dtype), like((theta - d,), h.dtype))
@@ -144,11 +162,12 @@ def _lowered(task: Task, plan: Plan, key: Array, z, h, outcomes: int) -> Iterato
     own = effects + own_parts(plan, parts, theta) * parts
     several = tuple(like((chunk, *one.shape), one.dtype) for one in here)
     few, weighed = like((chunk, m, outcomes)), like((chunk, len(plan.scalars), m, outcomes))
+    yield points.lower(problem, rows, *several, few)
     yield modes.lower(problem, rows, like((d, d)), like((), np.int32), *several, few)
     yield explained.lower(problem, rows, fit, *several, few, weighed)
     by_row = (like((number, n, outcomes)) for number in (shared, own))
     given = (*places(design), *here, like((n, outcomes)), *by_row)
     yield information.lower(problem, rows, *given, annotators=plan.annotators)
-    yield expected.lower(problem, rows, z, h, like((m, outcomes)), key)
-    yield points.lower(problem, rows, *several, few)
+    if classes is not None:
+        yield by_drawn_class.lower(problem, rows, z, h, classes)
     yield pushed.lower(problem, rows, *here, fit.scalars)

@@ -10,12 +10,10 @@ import numpy as np
 import xarray as xr
 from jax import Array
 
-from bayespref.checks.nudges import log_likelihood
 from bayespref.checks.problem import Problem, split
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.program import Model, map_draws
 from bayespref.inference.refit import unconstrained
-from bayespref.populations import LatentClasses
 
 MANY, CHUNK = 2000, 25
 """Parameters up to which their information is inverted; draws at a time."""
@@ -48,23 +46,16 @@ def draws_of(
 
 
 @functools.partial(jax.jit, static_argnames=("problem",))
-def expected(
-    problem: Problem, rows: Comparisons, z: Array, h: Array, counts: Array, key: Array
-) -> tuple[Array, Array]:
-    """Of every draw: probabilities of answers (r, n, o), and (r,) its log posterior density, h given.
+def by_drawn_class(problem: Problem, rows: Comparisons, z: Array, h: Array, key: Array) -> Array:
+    """(s, m, o) probabilities of answers of every draw, of annotators drawn into latent classes."""
 
-    With latent classes, probabilities are those of annotators drawn into them.
-    """
-
-    def one(draw) -> tuple[Array, Array]:
+    def one(draw) -> Array:
         z, h, key = draw
-        prior, answers = problem.read(rows, z, h)
-        height = log_likelihood(answers, counts) - prior
-        if isinstance(answers, LatentClasses):
-            weights = jnp.broadcast_to(answers.log_weight, (answers.annotators, len(answers.components)))
-            who = jax.random.categorical(key, weights)
-            answers = answers.given(jnp.log(jax.nn.one_hot(who, weights.shape[-1])))
-        return jnp.exp(answers.outcome_log_probs()), height
+        answers = problem.answers(rows, z, h)
+        weights = jnp.broadcast_to(answers.log_weight, (answers.annotators, len(answers.components)))
+        who = jax.random.categorical(key, weights)
+        drawn = answers.given(jnp.log(jax.nn.one_hot(who, weights.shape[-1])))
+        return jnp.exp(drawn.outcome_log_probs())
 
     return map_draws(one, (z, h, jax.random.split(key, len(z))), chunk=CHUNK)
 

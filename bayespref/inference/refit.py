@@ -21,7 +21,6 @@ from bayespref.inference.meshes import fetched
 from bayespref.inference.nuts import sampler
 from bayespref.inference.program import Model, Values, generator
 from bayespref.inference.starting import chain_starts
-from bayespref.inference.svi import GUIDES, svi
 from bayespref.inference.trust import warn
 
 
@@ -55,13 +54,15 @@ def refitter(
         def refit(key: Array, left_out: np.ndarray) -> Values:
             return latent_of(warn(approximated(key, model, without(left_out), start=start, **settings)))
 
-    elif settings["guide"] not in GUIDES:
-        raise refuse(
-            f"fitting again by svi needs a guide with a name, one of {sorted(GUIDES)}",
-            f"the guide {settings['guide']!r}, which a fit cannot store",
-            remedy="Call loo with refit=False, or fit with a named guide.",
-        )
     else:
+        from bayespref.inference.svi import GUIDES, svi
+
+        if settings["guide"] not in GUIDES:
+            raise refuse(
+                f"fitting again by svi needs a guide with a name, one of {sorted(GUIDES)}",
+                f"the guide {settings['guide']!r}, which a fit cannot store",
+                remedy="Call loo with refit=False, or fit with a named guide.",
+            )
 
         def refit(key: Array, left_out: np.ndarray) -> Values:
             return latent_of(svi(key, model, without(left_out), progress=False, **settings))
