@@ -182,6 +182,7 @@ def test_sums_by_group(of):
     want = np.zeros((2, 3, 6))
     np.add.at(want, (..., of), values)
     np.testing.assert_array_equal(check_rows.groups_of(np.array(of), 6).sums(values), want)
+    np.testing.assert_array_equal(check_rows.groups_of(np.arange(5), 5).sums(values), values)
     assert check_rows.groups_of(np.zeros(0, int), 2).sums(np.zeros((3, 0))).tolist() == [[0, 0]] * 3
 
 

@@ -74,6 +74,8 @@ class Groups(NamedTuple):
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """(..., size) sums of values (..., n) over the rows of each group."""
+        if self.order is None and len(self.there) == len(self.of) == self.size:
+            return values
         found = np.zeros((*values.shape[:-1], self.size), values.dtype)
         if len(self.there):
             ordered = values if self.order is None else values[..., self.order]
