@@ -119,6 +119,7 @@ def fixed_at(
     about = np.einsum("qon,ron->qr", parts * expected, parts, optimize=True)
     start = (coefficients[:s], inverse, found.ridge(task.problem.shrunk))
     fit = Fit(*(device_array(value, np.float32) for value in start))
+    mine = mine.astype(np.float32)  # the largest of all: read for every replicate
     fixed = Fixed(
         groups=coefficients[s:],
         group_inverse=groups,
