@@ -200,7 +200,7 @@ def _pairs(judged: Judged, expected: np.ndarray, design: Design, plan: Plan) -> 
     variance = (expected * np.square(residual)).sum(-2)
     found: Statistics = {}
     if plan.matrix:
-        found |= _cycles(judged, by_row, variance, expected * residual, design, plan)
+        found |= _cycles(judged, by_row, variance, expected, design, plan)
     if plan.cells:
         assert design.again is not None
         sums = design.again.sums(np.stack([by_row, variance, np.square(variance)], 1))
@@ -212,14 +212,14 @@ def _pairs(judged: Judged, expected: np.ndarray, design: Design, plan: Plan) -> 
 
 
 def _cycles(
-    judged: Judged, by_row: np.ndarray, variance: np.ndarray, moved: np.ndarray, design: Design, plan: Plan
+    judged: Judged, by_row: np.ndarray, variance: np.ndarray, whole: np.ndarray, design: Design, plan: Plan
 ) -> Statistics:
-    """Residuals of pairs, whole, and as a matrix without what a better curve would explain."""
+    """Residuals of pairs, and as a matrix without what a better curve explains; `whole` (c, o, n) expected."""
     assert design.pair is not None and design.pair_sign is not None and design.pair_items is not None
     curve = judged.clean[:, [plan.scalars.index(name) for name in CURVE]]
-    bent = design.pair_sign * (curve * moved[:, None]).sum(-2)
+    bent = design.pair_sign * (curve * (whole * ahead(judged.point))[:, None]).sum(-2)
     excess, expected, *explained = design.pair.sums(np.stack([by_row, variance, *bent.swapaxes(0, 1)]))
-    bent = (_size(curve, judged)[:, None] @ np.stack(explained, 1))[:, 0]
+    bent = (_size(curve, judged.counts, whole)[:, None] @ np.stack(explained, 1))[:, 0]
     scaled, bent = (each / np.sqrt(np.maximum(expected, 1e-6)) for each in (excess, bent))
     low, high = design.pair_items.T
     matrix = np.zeros((len(scaled), plan.matrix + 1, plan.matrix + 1))  # the last: items not told apart
@@ -231,12 +231,11 @@ def _cycles(
     return {"cycles": (np.sqrt(np.maximum(largest, 0.0)), spread), "pairs": (chance, spread)}
 
 
-def _size(curve: np.ndarray, judged: Judged) -> np.ndarray:
+def _size(curve: np.ndarray, counts: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """(c, 2) how much of each nudge of the curve answers show; two that look alike are taken for one."""
-    expected = judged.counts.sum(-2, keepdims=True) * judged.point.probs
     flat = curve.reshape(*curve.shape[:2], -1)
     information = (flat * expected.reshape(len(flat), 1, -1)) @ flat.swapaxes(1, 2)
     unit = np.sqrt(np.maximum(np.diagonal(information, axis1=1, axis2=2), TINY))
     alike = np.linalg.pinv(information / (unit[:, :, None] * unit[:, None]), rcond=ALIKE, hermitian=True)
-    score = (flat @ judged.counts.reshape(len(flat), -1, 1))[..., 0]
+    score = (flat @ counts.reshape(len(flat), -1, 1))[..., 0]
     return (alike @ (score / unit)[..., None])[..., 0] / unit
