@@ -214,7 +214,7 @@ def _pairs(judged: Judged, expected: np.ndarray, design: Design, plan: Plan) -> 
 def _cycles(
     judged: Judged, by_row: np.ndarray, variance: np.ndarray, whole: np.ndarray, design: Design, plan: Plan
 ) -> Statistics:
-    """Residuals of pairs, and as a matrix without what a better curve explains; `whole` (c, o, n) expected."""
+    """Residuals of pairs, and as a matrix without what a better curve explains of `whole` (c, o, n)."""
     assert design.pair is not None and design.pair_sign is not None and design.pair_items is not None
     curve = judged.clean[:, [plan.scalars.index(name) for name in CURVE]]
     bent = design.pair_sign * (curve * (whole * ahead(judged.point))[:, None]).sum(-2)
