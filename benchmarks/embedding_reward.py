@@ -50,6 +50,7 @@ def main() -> None:
             np.save(f"{folder}/{name}.npy", array)
         script = str(HERE.parent / "peers" / "by_torch.py")
         sizes = [str(arguments.batch), str(arguments.steps)]
+        by_svi(0, answers, won, arguments)  # compiles
         for seed in range(arguments.repeats):  # in turns, so that the machine is the same for both
             done = subprocess.run([arguments.peers, script, folder, *sizes], capture_output=True, text=True)
             if done.returncode:
