@@ -11,6 +11,7 @@ import xarray as xr
 from jax import Array
 
 from bayespref.arrays import device_array
+from bayespref.checks.answers import answered, by_question, drawn, of_rows
 from bayespref.checks.design import Plan, design_of
 from bayespref.checks.orthogonal import Fit, Task, fixed_at, halves, information_at, nudges_at
 from bayespref.checks.problem import CLOSE, whitener
@@ -25,11 +26,10 @@ from bayespref.checks.programs import (
     point_at,
     prepare,
     pushed,
-    together,
 )
-from bayespref.checks.replicates import drawn_counts, draws_of
+from bayespref.checks.replicates import draws_of
 from bayespref.checks.residuals import At
-from bayespref.checks.rows import apart, counts_of, rows_of
+from bayespref.checks.rows import apart, rows_of, totals_of
 from bayespref.checks.statistics import Fixed, Statistics, statistics
 from bayespref.choices import Choice
 from bayespref.choices.base import Around
@@ -85,31 +85,32 @@ def battery(key: Array, model: Model, fit: xr.DataTree, *, replicates: int, time
     data = data_of(fit)
     outcomes, logit, latent = _answers(model, fit, data)
     rows, row = rows_of(data)
-    total = np.bincount(row, minlength=len(rows)) if len(row) == data.answers else None
-    total = np.bincount(row, np.asarray(data.count), len(rows)) if total is None else total
+    total = totals_of(data, row, len(rows))
     of_draws, of_answers = generator(key).spawn(2)
-    few, row_of = apart(model, rows)
+    few, asked = apart(model, rows)
     problem, z, h = draws_of(of_draws, model, fit, data, few, replicates)
-    design, plan = design_of(data, rows, row_of, total, time)
-    task = Task(problem, few, design, chunk_of(len(rows), outcomes))
+    design, plan = design_of(data, rows, total, few, asked, time)
+    task = Task(problem, few, design, chunk_of(len(few), outcomes, len(rows)))
     z, h, classes = np.asarray(z), np.asarray(h), key if latent else None
     prepare(task, plan, classes, z, h, outcomes)
-    counts = counts_of(data, row, len(rows), outcomes).astype(np.float32)
-    probs, heights = expected(task, classes, z, h, together(task, counts))
-    drawn = drawn_counts(of_answers, np.asarray(probs, np.float64)[:, row_of.of], total)
+    own = answered(data, row, asked, total, outcomes)
+    counts = by_question(own, asked, outcomes)
+    probs, heights = expected(task, classes, z, h, counts[0])
+    again = drawn(of_answers, probs, asked, total)
     middle = h.mean(0)
-    here = _mode(task, plan, z[heights.argmax()], middle, counts)
-    point = point_at(task, here, middle, counts)
-    task = task._replace(design=design._replace(half=halves(point, counts)))
+    here = _mode(task, plan, z[heights.argmax()], middle, counts[0])
+    point = point_at(task, here, middle, counts[0])
+    task = task._replace(design=design._replace(half=halves(point, design.asked)))
     nudges = nudges_at(point, task.design, plan)
-    known = information_at(task, plan, here, middle, counts, nudges)
-    around, fixed, held = fixed_at(task, plan, counts, point, nudges, known)
-    pairs = ((here, z), (middle, h), (counts, drawn))
-    every = tuple(np.concatenate([a[None], b]) for a, b in pairs)
+    known = information_at(task, plan, here, middle, counts[0], nudges)
+    around, fixed, held = fixed_at(task, plan, point, nudges, known)
+    drawn_counts = by_question(again, asked, outcomes)
+    pairs = ((here[None], z), (middle[None], h), (counts, drawn_counts), (own, again))
+    every = tuple(np.concatenate(pair) for pair in pairs)
     found, left = _judge(task, plan, (around, fixed), known.whitener(), every)
     result = _result(found, left, plan, held)
     moves = _moves(task, around, here, middle, {n: found[n][1][0] for n in plan.scalars})
-    against = _against(task, point, counts)
+    against = _against(task, point, own)
     return result._replace(moves=moves, against=against, k=data.k, logit=logit)
 
 
@@ -140,25 +141,25 @@ def _answers(model: Model, fit: xr.DataTree, data: Comparisons) -> tuple[int, bo
 
 
 def _mode(task: Task, plan: Plan, z: np.ndarray, h: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The mode (d,) of z for counted answers (n, o)."""
+    """The mode (d,) of z for counted answers (m, o)."""
     nudges = nudges_at(point_at(task, z, h, counts), task.design, plan)
     own = information_at(task, plan, z, h, counts, nudges).whitener()
-    return _modes(task, own, z[None], h[None], together(task, counts[None]))[0][0]
+    return _modes(task, own, z[None], h[None], counts[None])[0][0]
 
 
 def _judge(task: Task, plan: Plan, at_fit: tuple[Fit, Fixed], factor: np.ndarray, draws: tuple):
     """Check -> (statistics (s,), effects (s,)) at the modes for counted answers, and the nats left.
 
-    `draws` are where modes are looked for, (s, d) and (s, e), and answers (s, n, o).
+    `draws` are where modes are looked for, (s, d) and (s, e), answers counted (s, m, o), and those of rows.
     """
-    z, h, counts = draws
-    (around, fixed), few = at_fit, together(task, counts)
-    found, left = _modes(task, factor, z, h, few)
+    z, h, counts, own = draws
+    around, fixed = at_fit
+    found, left = _modes(task, factor, z, h, counts)
 
     def judge(*draws: np.ndarray) -> Statistics:
         return statistics(judged(task, plan, around, *draws), task.design, plan, fixed)
 
-    return in_chunks(judge, (found, h, few, counts), task.chunk), left
+    return in_chunks(judge, (found, h, counts, own), task.chunk), left
 
 
 def _modes(task: Task, factor: np.ndarray, z, h, counts) -> tuple[np.ndarray, np.ndarray]:
@@ -217,13 +218,15 @@ def _moves(task: Task, fit: Fit, z, h, effects: dict[str, float]) -> dict[str, f
     return found
 
 
-def _against(task: Task, point: At, counts: np.ndarray) -> np.ndarray:
+def _against(task: Task, point: At, own: np.ndarray) -> np.ndarray:
     """(a,) sum of the scores of what each annotator chose, over its standard deviation for a guess."""
     who = task.design.annotator
     if who is None or task.rows.response != "choice":
         return np.zeros(0)
-    chosen = counts[:, : task.rows.k].T
-    agree = who.sums((point.score * chosen).sum(0).astype(np.float64))
-    shown = (np.asarray(task.rows.shown) >= 0).sum(1)[task.design.row.of]
-    variance = who.sums((np.square(point.score).sum(0) / shown * chosen.sum(0)).astype(np.float64))
+    shown = (np.asarray(task.rows.shown) >= 0).sum(1)
+    score = np.asarray(point.score, np.float64)
+    guessed = np.broadcast_to(np.square(score).sum(0) / shown, score.shape)
+    of_each = np.zeros((1, 2, *point.probs.shape))  # of what was shown; nothing of a tie
+    of_each[0, :, : task.rows.k] = score, guessed
+    agree, variance = who.sums(of_rows(of_each, own, task.design))[0]
     return agree / np.sqrt(np.maximum(variance, 1e-12))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,28 +16,36 @@ COVARIATES, ENOUGH, REPEATED = 20, 5, 10
 """Columns checked at most; answers to a typical pair, and repeats, from which pairs say something."""
 ROUNDING = 1e-9
 """Spread of a column, next to its size, that is none."""
+SEVERAL = "pairs of items that were compared several times each"
+TWICE = "annotators who saw a pair twice"
+"""What data may lack."""
 
 
 class Design(NamedTuple):
-    """Arrays behind the checks; those that no check needs are None.
+    """Arrays behind the checks, of n rows and the m questions that they ask; those not needed are None.
 
     Attributes:
-        row: which of the rows that the model tells apart each row (n,) is. annotator: who answered it.
-        first: (k, n) nudge of what was shown first. covariates: (c, k, n) columns, standardised.
-        time: (n,) standardised. parts: (k, q, n) what was shown, as items, features or bins.
-        pair, pair_sign: which two were shown, and (n,) whether in that order. again: which annotator and
-            pair. pair_items: (pairs, 2) places of their items. field: (f, n) +1 or -1 where two bins were
-            compared.
-        part, own_part, two_parts: where each thing shown is one part: which, of k n things, the last of
-            q + 1 for none; which part and annotator; which two, of k k n pairs of things shown.
-        half: (n,) +1/2 where a difference is above the median, else -1/2 (of the fit, filled in later).
+        row: which question each row (n,) asks. total, asked: (n,) and (m,) how many answered it.
+        annotator: who did (n,).
+        first: (k, m) nudge of what was shown first. covariates: (c, k, m) columns, standardised.
+        time: (m,) standardised, mean of a question's answers. late: (n,) what it is more than that.
+        parts: (k, q, m) what was shown, as items, features or bins.
+        pair, pair_sign: which two were shown, and (m,) whether in that order. again: which annotator and
+            pair (n,). pair_items: (pairs, 2) places of their items. field: (f, m) +1 or -1 where two bins
+            were compared.
+        part, own_part, two_parts: where each thing shown is one part: which, of k m things, the last of
+            q + 1 for none; which part and annotator, of k n; which two, of k k m pairs of things shown.
+        half: (m,) +1/2 where a difference is above the median, else -1/2 (of the fit, filled in later).
     """
 
     row: Groups
+    total: np.ndarray
+    asked: np.ndarray
     annotator: Groups | None
     first: np.ndarray
     covariates: np.ndarray
     time: np.ndarray | None
+    late: np.ndarray | None
     parts: np.ndarray
     pair: Groups | None
     pair_sign: np.ndarray | None
@@ -48,6 +56,16 @@ class Design(NamedTuple):
     part: Groups | None = None
     own_part: Groups | None = None
     two_parts: Groups | None = None
+
+    def by_annotator(self, values: np.ndarray) -> np.ndarray:
+        """(..., a) sums over each annotator's answers of what all answers to a question share, (..., m)."""
+        assert self.annotator is not None
+        return self.annotator.sums(values[..., self.row.of] * self.total)
+
+    def within(self) -> np.ndarray:
+        """(m,) sum of squares of the times of a question's answers about their mean."""
+        assert self.late is not None
+        return self.row.sums(self.total * np.square(self.late))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,17 +98,22 @@ class Plan:
 
 
 def design_of(
-    data: Comparisons, rows: Comparisons, row: Groups, total: np.ndarray, time: str | None
+    data: Comparisons,
+    rows: Comparisons,
+    total: np.ndarray,
+    few: Comparisons,
+    row: Groups,
+    time: str | None,
 ) -> tuple[Design, Plan]:
-    """The arrays and the plan for rows of `total` (n,) answers each, which are `row` to the model."""
+    """The arrays and the plan for rows of `total` (n,) answers each, which ask the questions `few` (m,)."""
     missing: dict[str, str] = {}
     scalars, groups, effects, others = ["lapse", "link"], ["design"], [], []
-    first = np.tile(np.eye(1, rows.k).T, len(rows))
+    asked = row.sums(total)
     if rows.presentation == "recorded":
         scalars.insert(0, "position")
     else:
         missing["position"] = "the order in which things were shown"
-    names, columns = _covariates(rows, total, missing)
+    names, columns = _covariates(few, asked, missing)
     scalars += [f"covariate:{name}" for name in names]
     clock = _time(rows, total, time)
     if clock is None:
@@ -102,7 +125,7 @@ def design_of(
         groups.append("drift")
     if data.has_ties:
         scalars.append("ties")
-    parts, kind, field = _parts(rows, total)
+    parts, kind, field = _parts(few, asked)
     if field is not None:
         groups.append("field")
     annotators = _annotators(rows, total, missing)
@@ -111,26 +134,37 @@ def design_of(
         effects += ["position_by_annotator"] if rows.presentation == "recorded" else []
         effects += [f"covariate_by_annotator:{name}" for name in names]
         others += ["shared_tastes", "personal_tastes"]
-    pairs = _pairs(rows, total, annotators, kind, missing)
+    who = groups_of(np.asarray(rows.annotator), annotators) if annotators else None
+    pairs, again = _pairs(few, asked, kind, missing), None
     others += pairs["checks"]
+    if who is not None and "pair" in pairs:
+        again = _again(pairs["pair"].of[row.of], who, total)
+        if again is None:
+            missing["self_consistency"] = TWICE
+        else:
+            others.append("self_consistency")
+    mean = None if clock is None else row.sums(total * clock) / np.maximum(asked, 1)
     design = Design(
         row=row,
-        annotator=groups_of(np.asarray(rows.annotator), annotators) if annotators else None,
-        first=_single(first),
+        total=_single(total),
+        asked=_single(asked),
+        annotator=who,
+        first=_single(np.tile(np.eye(1, rows.k).T, len(few))),
         covariates=_single(columns),
-        time=None if clock is None else _single(clock),
+        time=None if mean is None else _single(mean),
+        late=None if clock is None or mean is None else _single(clock - mean[row.of]),
         parts=_single(parts.transpose(1, 2, 0)),
         pair=pairs.get("pair"),
         pair_sign=pairs.get("sign"),
         pair_items=pairs.get("items"),
-        again=pairs.get("again"),
+        again=again,
         field=field,
-        half=np.zeros(len(rows), np.float32),
-        **_single_parts(parts, kind, rows.annotator, annotators),
+        half=np.zeros(len(few), np.float32),
+        **_single_parts(parts, kind, row, who),
     )
     plan = Plan(
         tuple(scalars), tuple(groups), tuple(effects), tuple(others), tuple(missing.items()),
-        annotators, pairs["pairs"], pairs["cells"], pairs["matrix"], kind,
+        annotators, pairs["pairs"], 0 if again is None else again.size, pairs["matrix"], kind,
     )  # fmt: skip
     return design, plan
 
@@ -219,17 +253,17 @@ def _parts(rows: Comparisons, total: np.ndarray) -> tuple[np.ndarray, str, np.nd
     return parts, "items", None
 
 
-def _single_parts(parts: np.ndarray, kind: str, annotator: Any, annotators: int) -> dict[str, Groups]:
+def _single_parts(parts: np.ndarray, kind: str, row: Groups, who: Groups | None) -> dict[str, Groups]:
     """Sums by part without a multiplication by mostly zeros."""
     if kind == "features":
         return {}
     q = parts.shape[2]
-    which = np.where(parts.any(2), parts.argmax(2), q).T  # (k, n)
+    which = np.where(parts.any(2), parts.argmax(2), q).T  # (k, m)
     found = {"part": groups_of(which.ravel(), q + 1)}
     found["two_parts"] = groups_of((which[:, None] * (q + 1) + which).ravel(), (q + 1) ** 2)
-    if annotators:
-        own = which * annotators + np.asarray(annotator)
-        found["own_part"] = groups_of(own.ravel(), (q + 1) * annotators)
+    if who is not None:
+        own = which[:, row.of] * who.size + who.of
+        found["own_part"] = groups_of(own.ravel(), (q + 1) * who.size)
     return found
 
 
@@ -272,19 +306,20 @@ def _field(where: np.ndarray, bins: int) -> np.ndarray:
     return ahead.astype(np.float32) - behind
 
 
-def _pairs(rows: Comparisons, total: np.ndarray, annotators: int, kind: str, missing: dict[str, str]) -> dict:
-    """Pairs of items: which row shows which, and whether they come back often enough."""
-    several, twice = "pairs of items that were compared several times each", "annotators who saw a pair twice"
-    out: dict = {"checks": [], "pairs": 0, "cells": 0, "matrix": 0}
-    if rows.k != 2:
-        several = twice = "answers to two things at a time"
-    if rows.k != 2 or kind != "items":
-        missing |= {"cycles": several, "pairs": several, "self_consistency": twice}
+def _pairs(few: Comparisons, asked: np.ndarray, kind: str, missing: dict[str, str]) -> dict:
+    """Pairs of items: which question shows which, and whether they come back often enough."""
+    several, out = SEVERAL, {"checks": [], "pairs": 0, "matrix": 0}
+    if few.k != 2:
+        several = missing["self_consistency"] = "answers to two things at a time"
+    elif kind != "items":
+        missing["self_consistency"] = TWICE
+    if few.k != 2 or kind != "items":
+        missing |= {"cycles": several, "pairs": several}
         return out
-    shown, m = np.asarray(rows.shown), rows.items.size
+    shown, m = np.asarray(few.shown), few.items.size
     low, high = shown.min(1), shown.max(1)
     codes, pair = np.unique(low * m + high, return_inverse=True)
-    times = np.bincount(pair, total)
+    times = np.bincount(pair, asked)
     out |= {
         "pair": groups_of(pair, len(codes)),
         "sign": _single(np.where(shown[:, 0] == low, 1.0, -1.0)),
@@ -292,17 +327,17 @@ def _pairs(rows: Comparisons, total: np.ndarray, annotators: int, kind: str, mis
     out["pairs"] = len(codes)
     if np.median(np.repeat(times, times.astype(int))) >= ENOUGH and m >= 3:
         out["checks"] += ["cycles", "pairs"]
-        chosen = _most_shown(_times_shown(shown, total, m))
+        chosen = _most_shown(_times_shown(shown, asked, m))
         place = np.full(m, len(chosen))
         place[chosen] = np.arange(len(chosen))
         out |= {"items": place[np.stack(np.divmod(codes, m), 1)], "matrix": len(chosen)}
     else:
         missing |= dict.fromkeys(("cycles", "pairs"), several if m >= 3 else "three items or more")
-    if annotators:
-        _, cell = np.unique(np.asarray(rows.annotator) * np.int64(len(codes)) + pair, return_inverse=True)
-        if (np.bincount(cell, total) >= 2).sum() >= REPEATED:
-            out["checks"].append("self_consistency")
-            out |= {"again": groups_of(cell, cells := int(cell.max()) + 1), "cells": cells}
-        else:
-            missing["self_consistency"] = twice
     return out
+
+
+def _again(pair: np.ndarray, who: Groups, total: np.ndarray) -> Groups | None:
+    """Which annotator and pair each row is about, if enough were asked about one twice."""
+    _, cell = np.unique(who.of * (np.int64(pair.max()) + 1) + pair, return_inverse=True)
+    enough = (np.bincount(cell, total) >= 2).sum() >= REPEATED
+    return groups_of(cell, int(cell.max()) + 1) if enough else None

@@ -23,7 +23,7 @@ WIDE = 30_000_000
 
 
 class Task(NamedTuple):
-    """What all steps share: a model, rows (m,) it tells apart, what is checked, replicates at a time."""
+    """What all steps share: a model, the questions (m,), what is checked, replicates at a time."""
 
     problem: Problem
     rows: Comparisons
@@ -45,7 +45,7 @@ class Fit(NamedTuple):
 
 
 class Nudges(NamedTuple):
-    """Residuals along all nudges at one value of the parameters: (., o, n) of each kind."""
+    """Residuals along all nudges at one value of the parameters: (., o, m) of each kind."""
 
     shared: np.ndarray
     effects: np.ndarray
@@ -54,37 +54,42 @@ class Nudges(NamedTuple):
 
 def nudges_at(point: At, design: Design, plan: Plan) -> Nudges:
     """Residuals along nudges: those of scalars, then groups; by annotator; of parts."""
+    single = residuals.single(point, design, plan)
     groups = residuals.groups(point, design, plan).values()
-    shared = np.concatenate([residuals.scalars(point, design, plan), *groups])
-    return Nudges(shared, residuals.effects(point, design, plan), residuals.parts(point, design))
+    shared = np.concatenate([np.stack([single[name] for name in plan.scalars]), *groups])
+    none = np.zeros((0, *point.probs.shape), np.float32)
+    effects = np.stack([single[name] for name in plan.effects]) if plan.effects else none
+    return Nudges(shared, effects, residuals.parts(point, design))
 
 
-def halves(point: At, counts: np.ndarray) -> np.ndarray:
-    """(n,) 1/2 where scores differ more than in half of the answers (n, o), else -1/2."""
+def halves(point: At, asked: np.ndarray) -> np.ndarray:
+    """(m,) 1/2 where scores differ more than in half of the answers, so many to each question, else -1/2."""
     gap = np.square(point.score).sum(0)
     order = np.argsort(gap)
-    reached = np.cumsum(counts.sum(-1)[order])
+    reached = np.cumsum(asked[order], dtype=np.float64)
     median = gap[order[np.searchsorted(reached, reached[-1] / 2)]]
     return np.where(gap > median, 0.5, -0.5).astype(np.float32)
 
 
 def information_at(task: Task, plan: Plan, z, h, counts: np.ndarray, nudges: Nudges) -> Information:
-    """Fisher information at one value of the parameters, of all nudges of a plan."""
+    """Fisher information at one value of the parameters, of all nudges of a plan, for answers (m, o)."""
     own = own_parts(plan, len(nudges.parts), len(z) + len(h))
     mine = np.concatenate([nudges.effects, nudges.parts]) if own else nudges.effects
     given = (task.problem, task.rows, *places(task.design), z, h, counts)
-    found = information(*given, _rows_first(nudges.shared), _rows_first(mine), annotators=plan.annotators)
+    found = information(
+        *given, _outcomes_last(nudges.shared), _outcomes_last(mine), annotators=plan.annotators
+    )
     return Information(*(np.asarray(part, np.float64) for part in found))
 
 
-def places(design: Design) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) which row it is to the model, and who answered, 0 where not known."""
+def places(design: Design) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(n,) which question each row asks, how often, and who answered, 0 where not known."""
     row = design.row.of
     who = np.zeros_like(row) if design.annotator is None else design.annotator.of
-    return row.astype(np.int32), who.astype(np.int32)
+    return row.astype(np.int32), design.total, who.astype(np.int32)
 
 
-def _rows_first(values: np.ndarray) -> np.ndarray:
+def _outcomes_last(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(values.swapaxes(1, 2), np.float32)
 
 
@@ -103,20 +108,22 @@ def own_parts(plan: Plan, q: int, parameters: int) -> bool:
 
 
 def fixed_at(
-    task: Task, plan: Plan, counts: np.ndarray, point: At, nudges: Nudges, found: Information
+    task: Task, plan: Plan, point: At, nudges: Nudges, found: Information
 ) -> tuple[Fit, Fixed, tuple[str, ...]]:
     """What all replicates share, and the checks of what the model already has."""
-    expected = counts.sum(-1) * np.asarray(point.probs, np.float64)
+    design, probs = task.design, np.asarray(point.probs, np.float64)
+    expected = design.asked * probs
     nudges = Nudges(*(np.asarray(one, np.float64) for one in nudges))
     shared, effects, parts = nudges
     inverse, s = found.projector(task.problem.shrunk), len(plan.scalars)
     coefficients, mine = found.crossed @ inverse, found.annotators @ inverse
-    groups = {}
+    about, groups = _products(parts, expected), {}
     for name, at in _slices(plan, nudges).items():
-        full = np.einsum("qon,ron->qr", shared[at] * expected, shared[at], optimize=True)
+        full = _products(shared[at], expected)
+        if name == "drift":  # and what answers to one question differ in
+            full = full + _products(parts, probs * design.within())
         groups[name] = _inverse(full - coefficients[at] @ found.crossed[at].T, np.diag(full))
-    weight = _by_annotator(task.design, np.square(effects) * expected)
-    about = np.einsum("qon,ron->qr", parts * expected, parts, optimize=True)
+    weight = _by_annotator(design, np.square(effects) * probs)
     start = (coefficients[:s], inverse, found.ridge(task.problem.shrunk))
     fit = Fit(*(device_array(value, np.float32) for value in start))
     mine = mine.astype(np.float32)  # the largest of all: read for every replicate
@@ -128,9 +135,15 @@ def fixed_at(
         tastes=mine[len(weight) :],
         parts=about,
         parts_root=_root(about),
-        parts_own=_own(task.design, parts, expected),
+        parts_own=_own(design, parts, probs),
     )
-    return fit, fixed, _held(task.design, plan, found, expected, nudges)
+    return fit, fixed, _held(design, plan, found, point, nudges)
+
+
+def _products(nudges: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(q, q) sums of products of nudges (q, o, m), weighed (o, m)."""
+    flat = nudges.reshape(len(nudges), -1)
+    return (flat * weight.ravel()) @ flat.T
 
 
 def shapes_of_fit(task: Task, plan: Plan, theta: int) -> Fit:
@@ -149,37 +162,46 @@ def _slices(plan: Plan, nudges: Nudges) -> dict[str, slice]:
     return found
 
 
-def _held(
-    design: Design, plan: Plan, found: Information, expected: np.ndarray, nudges: Nudges
-) -> tuple[str, ...]:
+def _held(design: Design, plan: Plan, found: Information, point: At, nudges: Nudges) -> tuple[str, ...]:
     """Checks along nudges that the model's own parameters make, all but a little."""
-    shared, effects, parts = nudges
-    inverse = found.projector()
-    whole = np.einsum("qon,on->q", np.square(shared), expected)
-    left = whole - np.einsum("qd,de,qe->q", found.crossed, inverse, found.crossed, optimize=True)
+    _, effects, parts = nudges
+    inverse, slices, probs = found.projector(), _slices(plan, nudges), np.asarray(point.probs, np.float64)
+    whole = _whole(design, plan, point, nudges)
+    left = whole - ((found.crossed @ inverse) * found.crossed).sum(1)
     held = [plan.scalars[i] for i in np.flatnonzero(~(left > IN_MODEL * whole)[: len(plan.scalars)])]
-    for name, at in _slices(plan, nudges).items():
+    for name, at in slices.items():
         held += [name] if left[at].sum() < IN_MODEL * whole[at].sum() else []
-    explained = np.einsum("pad,pad->p", found.annotators @ inverse, found.annotators)
+    explained = ((found.annotators @ inverse) * found.annotators).sum((1, 2))
     p = len(plan.effects)
-    whole = _by_annotator(design, np.square(effects) * expected).sum(1)
+    whole = _by_annotator(design, np.square(effects) * probs).sum(1)
     held += [plan.effects[i] for i in np.flatnonzero(whole - explained[:p] < IN_MODEL * whole)]
     if len(explained) > p:
-        whole = _by_annotator(design, np.square(parts) * expected).sum()
+        whole = _by_annotator(design, np.square(parts) * probs).sum()
         held += ["shared_tastes", "personal_tastes"] if whole - explained[p:].sum() < IN_MODEL * whole else []
     return tuple(held)
 
 
+def _whole(design: Design, plan: Plan, point: At, nudges: Nudges) -> np.ndarray:
+    """Information of each shared nudge alone."""
+    probs, slices = np.asarray(point.probs, np.float64), _slices(plan, nudges)
+    whole = (np.square(nudges.shared) * design.asked * probs).sum((1, 2))
+    if design.time is not None:  # and of what answers to one question differ in
+        apart = probs * design.within()
+        whole[slices["drift"]] += (np.square(nudges.parts) * apart).sum((1, 2))
+        whole[plan.scalars.index("fatigue")] += (np.square(residuals.along(point, point.score)) * apart).sum()
+    return whole
+
+
 def _by_annotator(design: Design, values: np.ndarray) -> np.ndarray:
-    """(p, a) sums over each annotator's answers of (p, o, n)."""
-    return np.zeros((len(values), 0)) if design.annotator is None else design.annotator.sums(values.sum(1))
+    """(p, a) sums over each annotator's answers of (p, o, m)."""
+    return np.zeros((len(values), 0)) if design.annotator is None else design.by_annotator(values.sum(1))
 
 
-def _own(design: Design, parts: np.ndarray, expected: np.ndarray) -> float:
+def _own(design: Design, parts: np.ndarray, probs: np.ndarray) -> float:
     """Sum over annotators of ||A_k||^2, A_k (q, q) their information about the parts."""
     if design.annotator is None:
         return 1.0
-    each = (_by_annotator(design, parts * one * expected) for one in parts)
+    each = (_by_annotator(design, parts * one * probs) for one in parts)
     return float(sum(np.square(one).sum() for one in each))
 
 

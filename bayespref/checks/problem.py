@@ -243,6 +243,7 @@ def information(
     problem: Problem,
     rows: Comparisons,
     row: Array,
+    total: Array,
     who: Array,
     z: Array,
     h: Array,
@@ -252,16 +253,15 @@ def information(
     *,
     annotators: int,
 ) -> tuple[Array, Array, Array, Array]:
-    """Fields of `Information`, of residuals `directions` (q, n, o) and `by_annotator` (p, n, o).
+    """Fields of `Information`, of residuals `directions` (q, m, o) and `by_annotator` (p, m, o).
 
-    Answers counted (n, o) by `who` (n,) are to `row` (n,) of `rows`.
+    Answers are counted (m, o) for each of `rows`; `total` of them (n,) by `who` (n,) are to `row` (n,).
     """
     d = len(z)
     theta = jnp.concatenate([z, h])
-    few = jax.ops.segment_sum(counts, row, len(rows))
 
     def log_probs(theta: Array) -> tuple[Array, Array]:
-        found = problem.log_probs(rows, theta[:d], theta[d:], few)
+        found = problem.log_probs(rows, theta[:d], theta[d:], counts)
         return jnp.where(jnp.isfinite(found), found, 0.0), jnp.isfinite(found)
 
     here, push, possible = jax.linearize(log_probs, theta, has_aux=True)
@@ -269,12 +269,12 @@ def information(
     pull = jax.linear_transpose(push, theta)
 
     def column(unit: Array):
-        moved = push(unit)
-        along = counts.sum(-1, keepdims=True) * (probs * moved)[row]
-        crossed = jnp.einsum("qno,no->q", directions, along)
-        per_row = jnp.einsum("pno,no->np", by_annotator, along)
-        own = jax.ops.segment_sum(per_row, who, annotators) if annotators else jnp.zeros(1)
-        return pull(few.sum(-1, keepdims=True) * probs * moved)[0], crossed, own
+        along = probs * push(unit)
+        expected = counts.sum(-1, keepdims=True) * along
+        crossed = jnp.einsum("qmo,mo->q", directions, expected)
+        each = total[:, None] * jnp.einsum("pmo,mo->mp", by_annotator, along)[row]
+        own = jax.ops.segment_sum(each, who, annotators) if annotators else jnp.zeros(1)
+        return pull(expected)[0], crossed, own
 
     units = jnp.eye(len(theta), dtype=theta.dtype)
     fisher, crossed, each = map_draws(column, units, chunk=COLUMNS)

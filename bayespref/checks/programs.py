@@ -19,13 +19,14 @@ from bayespref.checks.nudges import Point
 from bayespref.checks.orthogonal import Fit, Task, own_parts, places, shapes_of_fit, shapes_of_nudges
 from bayespref.checks.problem import Problem, information
 from bayespref.checks.replicates import by_drawn_class
-from bayespref.checks.residuals import At, at_rows, guess_rate, scalars
+from bayespref.checks.residuals import At, guess_rate, single
 from bayespref.checks.statistics import Judged
 from bayespref.comparisons import Comparisons
 from bayespref.inference.ahead import Ahead, cores, like
 
-CHUNK, NUMBERS = 25, 50_000
-"""Replicates judged at a time, and numbers of counted answers of theirs: beyond a cache each takes longer."""
+CHUNK, NUMBERS, LESS = 25, 50_000, 4
+"""Replicates judged at a time, and numbers of counted answers of theirs: beyond a cache each takes longer.
+Rows are read that much less often than questions."""
 
 
 @functools.partial(jax.jit, static_argnames=("problem",))
@@ -69,16 +70,11 @@ def pushed(problem: Problem, rows: Comparisons, z: Array, h: Array, changes: Arr
     return jax.vmap(jax.linearize(worths, jnp.concatenate([z, h]))[1])(changes)
 
 
-def together(task: Task, counts: np.ndarray) -> np.ndarray:
-    """(..., m, o) counts by the rows that the model tells apart, of (..., n, o)."""
-    return task.design.row.sums(counts.swapaxes(-1, -2)).swapaxes(-1, -2)
-
-
 def point_at(task: Task, z: np.ndarray, h: np.ndarray, counts: np.ndarray) -> At:
-    """What the model says of every row at parameters (d,) and (e,), given counted answers (n, o)."""
+    """What the model says of every question at parameters (d,) and (e,), given counted answers (m, o)."""
     program = functools.partial(points, task.problem, task.rows)
-    alike = in_chunks(program, (z[None], h[None], together(task, counts)[None]), task.chunk)
-    return at_rows(Point(*(each[0] for each in alike)), task.design.row.of)
+    found = in_chunks(program, (z[None], h[None], counts[None]), task.chunk)
+    return Point(*(each[0] for each in found))
 
 
 def expected(task: Task, classes: Array | None, z, h, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -95,22 +91,23 @@ def expected(task: Task, classes: Array | None, z, h, counts: np.ndarray) -> tup
     return in_chunks(functools.partial(points, problem, rows), draws, chunk).probs.swapaxes(1, 2), heights
 
 
-def judged(task: Task, plan: Plan, fit: Fit, z, h, few: np.ndarray, counts: np.ndarray) -> Judged:
-    """What statistics are computed from, at modes z (c, d), of answers (c, m, o) and (c, n, o)."""
+def judged(task: Task, plan: Plan, fit: Fit, z, h, counts: np.ndarray, own: np.ndarray) -> Judged:
+    """What statistics are computed from, at modes z (c, d), of answers (c, m, o) and `own` of each row."""
     problem, rows, design, _ = task
-    alike = Point(*map(np.asarray, points(problem, rows, z, h, few)))
-    point, counts = at_rows(alike, design.row.of), np.ascontiguousarray(counts.swapaxes(1, 2))
-    nudges = scalars(point, design, plan)
-    expected = counts.sum(1, keepdims=True) * point.probs
-    weighed = design.row.sums(expected[:, None] * nudges).swapaxes(-1, -2)
-    part, slope = map(np.asarray, explained(problem, rows, fit, z, h, few, weighed))
-    clean = nudges - part.swapaxes(-1, -2)[..., design.row.of]
-    return Judged(point, counts, clean, slope, guess_rate(alike, few.swapaxes(1, 2)))
+    point = Point(*map(np.asarray, points(problem, rows, z, h, counts)))
+    along = single(point, design, plan)
+    nudges = np.stack([along[name] for name in plan.scalars], 1)
+    by_outcome = np.ascontiguousarray(counts.swapaxes(1, 2))
+    weighed = (by_outcome.sum(1, keepdims=True) * point.probs)[:, None] * nudges
+    found = explained(problem, rows, fit, z, h, counts, weighed.swapaxes(-1, -2))
+    part, slope = map(np.asarray, found)
+    clean = nudges - part.swapaxes(-1, -2)
+    return Judged(point, by_outcome, own, along, clean, slope, guess_rate(point, by_outcome))
 
 
-def chunk_of(rows: int, outcomes: int) -> int:
+def chunk_of(questions: int, outcomes: int, rows: int) -> int:
     """Replicates at a time."""
-    return int(np.clip(NUMBERS // (rows * outcomes), 1, CHUNK))
+    return int(np.clip(NUMBERS // max(questions * outcomes, rows // LESS), 1, CHUNK))
 
 
 def in_chunks(program: Callable, draws: tuple[np.ndarray, ...], chunk: int):
@@ -155,7 +152,7 @@ def prepare(task: Task, plan: Plan, classes: Array | None, z, h, outcomes: int) 
 
 def _lowered(task: Task, plan: Plan, classes: Array | None, z, h, outcomes: int) -> Iterator[Lowered]:
     problem, rows, design, chunk = task
-    d, theta, n, m = z.shape[1], z.shape[1] + h.shape[1], len(design.row.of), len(rows)
+    d, theta, m = z.shape[1], z.shape[1] + h.shape[1], len(rows)
     here = (like((d,), z.dtype), like((theta - d,), h.dtype))
     shared, effects, parts = shapes_of_nudges(design, plan)
     fit = shapes_of_fit(task, plan, theta)
@@ -165,8 +162,8 @@ def _lowered(task: Task, plan: Plan, classes: Array | None, z, h, outcomes: int)
     yield points.lower(problem, rows, *several, few)
     yield modes.lower(problem, rows, like((d, d)), like((), np.int32), *several, few)
     yield explained.lower(problem, rows, fit, *several, few, weighed)
-    by_row = (like((number, n, outcomes)) for number in (shared, own))
-    given = (*places(design), *here, like((n, outcomes)), *by_row)
+    nudges = (like((number, m, outcomes)) for number in (shared, own))
+    given = (*places(design), *here, like((m, outcomes)), *nudges)
     yield information.lower(problem, rows, *given, annotators=plan.annotators)
     if classes is not None:
         yield by_drawn_class.lower(problem, rows, z, h, classes)

@@ -58,13 +58,3 @@ def by_drawn_class(problem: Problem, rows: Comparisons, z: Array, h: Array, key:
         return jnp.exp(drawn.outcome_log_probs())
 
     return map_draws(one, (z, h, jax.random.split(key, len(z))), chunk=CHUNK)
-
-
-def drawn_counts(random: np.random.Generator, probs: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """(r, n, o) counts of replicated answers, `total` (n,) to each row."""
-    if (total == 1).all():  # a tenth of the time
-        below = np.cumsum(probs, -1)
-        chosen = (random.random(probs.shape[:-1]) * below[..., -1])[..., None] >= below[..., :-1]
-        return (chosen.sum(-1)[..., None] == np.arange(probs.shape[-1])).astype(np.float32)
-    probs = probs / probs.sum(-1, keepdims=True)
-    return random.multinomial(total.astype(int), probs).astype(np.float32)

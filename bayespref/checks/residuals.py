@@ -1,6 +1,6 @@
 """Residuals of answers along nudges: what log-likelihoods gain along something that the model does not have.
 
-Arrays end in rows, (..., n): of one value of the parameters, or of those of several replicates.
+Arrays end in the questions of a check, (..., m): of one value of the parameters, or of several replicates'.
 """
 
 from __future__ import annotations
@@ -18,42 +18,34 @@ HALVINGS, LEAST = 20, 1e-30
 At = Point[np.ndarray]
 
 
-def at_rows(alike: At, row: np.ndarray) -> At:
-    """Of every row what is known of those that the model tells apart."""
-    return Point(*(each[..., row] for each in alike))
-
-
 def along(point: At, z: np.ndarray) -> np.ndarray:
-    """(..., o, n) residual of every outcome along nudges z (..., k, n) of scores."""
+    """(..., o, m) residual of every outcome along nudges z (..., k, m) of scores."""
     terms = (point.slope[..., i, :, :] * z[..., i, None, :] for i in range(point.slope.shape[-3]))
     return sum(terms, np.zeros((), np.float32))
 
 
-def scalars(point: At, design: Design, plan: Plan) -> np.ndarray:
-    """(..., s, o, n) residuals along the nudges of scalar checks."""
+def single(point: At, design: Design, plan: Plan) -> dict[str, np.ndarray]:
+    """Check -> (..., o, m) residuals along its only nudge; those by annotator have one for each of them."""
     gap = np.square(point.score).sum(-2, keepdims=True)
-    found = []
-    for name in plan.scalars:
-        kind = name.partition(":")[0]
-        if kind == "position":
-            found.append(along(point, design.first))
-        elif kind == "covariate":
-            index = [n for n in plan.scalars if n.startswith("covariate:")].index(name)
-            found.append(along(point, design.covariates[index]))
-        elif kind == "fatigue":
-            assert design.time is not None
-            found.append(along(point, design.time * point.score))
-        elif kind == "link":
-            found.append(along(point, point.score * gap))
-        elif kind == "lapse":
-            found.append(lapse_residual(point))
-        elif kind == "ties":
-            found.append(tie_residual(point) * (np.sqrt(gap) - np.sqrt(gap).mean(-1, keepdims=True)))
-    return np.stack(found, -3)
+    names = [name.partition(":")[2] for name in plan.scalars if name.startswith("covariate:")]
+    found = {"rationality": along(point, point.score)}
+    if "position" in plan.scalars:
+        found["position"] = found["position_by_annotator"] = along(point, design.first)
+    for name, column in zip(names, design.covariates, strict=True):
+        found[f"covariate:{name}"] = found[f"covariate_by_annotator:{name}"] = along(point, column)
+    if design.time is not None:
+        found["fatigue"] = design.time * found["rationality"]
+    found["link"] = along(point, point.score * gap)
+    found["lapse"] = lapse_residual(point)
+    if "ties" in plan.scalars:
+        apart = np.sqrt(gap)
+        mean = np.average(apart, -1, weights=np.broadcast_to(design.asked, apart.shape))
+        found["ties"] = tie_residual(point) * (apart - mean[..., None])
+    return found
 
 
 def lapse_residual(point: At) -> np.ndarray:
-    """(..., o, n) slope of log((1 - rate) p + rate guess) at a small rate, less its mean.
+    """(..., o, m) slope of log((1 - rate) p + rate guess) at a small rate, less its mean.
 
     At rate 0 a single answer held to be all but impossible would outweigh all others.
     """
@@ -63,20 +55,20 @@ def lapse_residual(point: At) -> np.ndarray:
 
 
 def tie_residual(point: At) -> np.ndarray:
-    """(..., o, n) 1 for a tie less its probability; ties are the outcome after those shown."""
+    """(..., o, m) 1 for a tie less its probability; ties are the outcome after those shown."""
     k = point.slope.shape[-3]
     is_tie = np.arange(point.probs.shape[-2])[:, None] == k
     return is_tie - point.probs[..., k : k + 1, :]
 
 
 def groups(point: At, design: Design, plan: Plan) -> dict[str, np.ndarray]:
-    """Check -> (q, o, n) residuals along the nudges of a group."""
+    """Check -> (q, o, m) residuals along the nudges of a group."""
     nudges = {name: np.stack(directions(name, design), 1) for name in plan.groups}
     return {name: along(point, nudge) for name, nudge in nudges.items()}
 
 
 def directions(name: str, design: Design) -> list[np.ndarray]:
-    """(q, n) what a group's nudges add to the score of each thing shown."""
+    """(q, m) what a group's nudges add to the score of each thing shown."""
     if name == "field":
         assert design.field is not None
         return [0.5 * design.field, -0.5 * design.field]
@@ -84,45 +76,30 @@ def directions(name: str, design: Design) -> list[np.ndarray]:
 
 
 def weight_of(name: str, design: Design) -> np.ndarray:
-    """(n,) what the nudges of parts are multiplied by in a group."""
+    """(m,) what the nudges of parts are multiplied by in a group."""
     if name != "drift":
         return design.half
     assert design.time is not None
     return design.time
 
 
-def effects(point: At, design: Design, plan: Plan) -> np.ndarray:
-    """(..., p, o, n) residuals along nudges that each annotator may have of their own."""
-    found = []
-    for name in plan.effects:
-        if name == "rationality":
-            found.append(along(point, point.score))
-        elif name == "position_by_annotator":
-            found.append(along(point, design.first))
-        else:
-            index = [n for n in plan.effects if n.startswith("covariate")].index(name)
-            found.append(along(point, design.covariates[index]))
-    shape = point.probs.shape
-    return np.stack(found, -3) if found else np.zeros((*shape[:-2], 0, *shape[-2:]), np.float32)
-
-
 def parts(point: At, design: Design) -> np.ndarray:
-    """(q, o, n) residuals along the nudges of items, features or bins."""
-    return along(point, design.parts.swapaxes(0, 1))
+    """(..., q, o, m) residuals along the nudges of items, features or bins."""
+    return np.stack([along(point, z) for z in design.parts.swapaxes(0, 1)], -3)
 
 
 def ahead(point: At) -> np.ndarray:
-    """(..., o, n) residual along raising the first and lowering the second of two by half."""
+    """(..., o, m) residual along raising the first and lowering the second of two by half."""
     return (point.slope[..., 0, :, :] - point.slope[..., 1, :, :]) / 2
 
 
 def over_answers(weight: np.ndarray, point: At) -> np.ndarray:
-    """(..., k, n) slopes in the score of everything shown, summed over answers of weight (..., o, n)."""
+    """(..., k, m) slopes in the score of everything shown, summed over answers of weight (..., o, m)."""
     return (weight[..., None, :, :] * point.slope).sum(-2)
 
 
 def guess_rate(point: At, counts: np.ndarray) -> np.ndarray:
-    """(...,) share of guesses that makes answers (..., o, n) likeliest, the rest of the fit as it is.
+    """(...,) share of guesses that makes answers (..., o, m) likeliest, the rest of the fit as it is.
 
     A root, by bisection: the score's own one-step estimate says nothing where a few answers are nearly
     impossible.

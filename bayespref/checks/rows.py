@@ -1,4 +1,4 @@
-"""Rows of a check: one for each question, and fewer for a model that does not tell all of them apart."""
+"""Rows of a check, one for each answer or for several alike, and the questions that they ask."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from bayespref.inference.condensed import WORTH, blanked
 from bayespref.inference.program import Model
 from bayespref.subsetting import row_codes, take
 
-SINGLE_ROWS = 20_000
-"""Answers up to which every answer is a row of its own; above, answers to the same question share one."""
+SINGLE_ROWS, SHARED = 20_000, 0.5
+"""Answers up to which every answer is a row of its own; above, answers to the same question by the same
+annotator share one, if rows are then at most that share of them."""
 STEP = 1.2
-"""Numbers of rows that a model tells apart are filled up to powers of it: data alike share a compilation."""
+"""Numbers of questions are filled up to powers of it: data alike share a compilation."""
 
 
 def rows_of(data: Comparisons) -> tuple[Comparisons, np.ndarray]:
-    """One row for each question, and the row (answers,) of every single answer.
+    """Rows without answers, and the row of every single answer, or of every row of the data.
 
     Few answers have a row each, so that data of one size share a compilation.
     """
     single = data.replace(source_rows=None)
-    if data.answers <= SINGLE_ROWS:
-        single = single.expanded()
-        return blank(single), np.arange(len(single))
-    code = row_codes(single.replace(outcome=None))
-    _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
-    return blank(take(single, first, np.ones(len(first), np.int64))), inverse
+    if data.answers > SINGLE_ROWS:
+        code = row_codes(single.replace(outcome=None))
+        _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+        if len(first) <= SHARED * data.answers:
+            return blank(take(single, first, np.ones(len(first), np.int64))), inverse
+    single = single.expanded()
+    return blank(single), np.arange(len(single))
 
 
 def blank(rows: Comparisons) -> Comparisons:
@@ -44,18 +46,17 @@ def blank(rows: Comparisons) -> Comparisons:
     )
 
 
-def counts_of(data: Comparisons, row: np.ndarray, rows: int, outcomes: int) -> np.ndarray:
-    """(rows, outcomes) how often each row was answered so."""
-    single = data.answers <= SINGLE_ROWS
-    source = data.replace(source_rows=None).expanded() if single else data
-    counts = np.zeros((rows, outcomes))
-    np.add.at(counts, (row, np.asarray(source.outcome)), np.asarray(source.count))
-    return counts
+def totals_of(data: Comparisons, row: np.ndarray, rows: int) -> np.ndarray:
+    """(rows,) how many answers each row stands for."""
+    return np.bincount(row, None if len(row) == data.answers else np.asarray(data.count), rows)
 
 
 def apart(model: Model, rows: Comparisons) -> tuple[Comparisons, Groups]:
-    """The rows (m,) that a model tells apart, and which of them each row (n,) is."""
-    bare = blanked(model, rows)
+    """The questions (m,): rows that neither the model nor a check tells apart, and which each row (n,) asks.
+
+    Checks ask what was shown; who answered, and when, they know of every row.
+    """
+    bare = blanked(model, rows).replace(shown_columns=rows.shown_columns)
     _, first, inverse = np.unique(row_codes(bare), return_index=True, return_inverse=True)
     size = int(np.ceil(STEP ** np.ceil(np.log(len(first)) / np.log(STEP))))
     if size > WORTH * len(rows):

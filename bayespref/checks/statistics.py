@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bayespref.checks.answers import late, of_rows
 from bayespref.checks.design import Design, Plan
-from bayespref.checks.residuals import At, ahead, along, effects, over_answers, weight_of
+from bayespref.checks.residuals import At, ahead, over_answers, parts, weight_of
 
 CLUSTERED = ("position", "covariate")
 """Checks whose nudge may differ by annotator without being wrong on average: variance by annotator."""
@@ -52,13 +53,17 @@ class Judged(NamedTuple):
     """What statistics are computed from, of c replicates.
 
     Attributes:
-        point: what the model says at their modes. counts: (c, o, n) their answers.
-        clean: (c, s, o, n) residuals of scalar checks, without the parameters' part.
+        point: what the model says at their modes. counts: (c, o, m) how often each question was answered so.
+        own: what was answered in each row (`answers`).
+        single: check -> (c, o, m) residuals along its only nudge, or along each annotator's.
+        clean: (c, s, o, m) those of scalar checks, without the parameters' part.
         slope: (c, D) of the log-likelihood. guesses: (c,) the likeliest share of guesses.
     """
 
     point: At
     counts: np.ndarray
+    own: np.ndarray
+    single: dict[str, np.ndarray]
     clean: np.ndarray
     slope: np.ndarray
     guesses: np.ndarray
@@ -66,36 +71,40 @@ class Judged(NamedTuple):
 
 def statistics(judged: Judged, design: Design, plan: Plan, fixed: Fixed) -> Statistics:
     """Statistics and effect sizes of every check that is made."""
-    point, counts = judged.point, judged.counts
-    expected = counts.sum(-2, keepdims=True) * point.probs
-    scores = over_answers(counts, point)
-    of_fit = over_answers(expected * along(point, point.score), point)
+    point = judged.point
+    expected = judged.counts.sum(-2, keepdims=True) * point.probs
+    of_fit = over_answers(expected * judged.single["rationality"], point)
     own = by_part(of_fit, design) @ (fixed.parts_root @ fixed.parts_root.T)
-    out = _scalars(judged, expected, design, plan) | _groups(scores, judged.slope, design, plan, fixed, own)
+    out = _scalars(judged, expected, design, plan) | _groups(judged, design, plan, fixed, own)
     if design.annotator is not None:
-        out |= _effects(judged, design, plan, fixed) | _tastes(judged, scores, design, fixed, own)
+        out |= _effects(judged, design, plan, fixed) | _tastes(judged, design, fixed, own)
     if plan.pairs:
         out |= _pairs(judged, expected, design, plan)
     return {name: out[name] for name in plan.names}
 
 
 def by_part(of_shown: np.ndarray, design: Design) -> np.ndarray:
-    """(c, q) sums over rows and things shown of (c, k, n), by part."""
+    """(c, q) sums over questions and things shown of (c, k, m), by part."""
     if design.part is not None:
         return design.part.sums(of_shown.reshape(len(of_shown), -1))[:, : design.parts.shape[1]]
     return np.sum([of_shown[:, i] @ of_one.T for i, of_one in enumerate(design.parts)], 0)
 
 
 def _scalars(judged: Judged, expected: np.ndarray, design: Design, plan: Plan) -> Statistics:
-    by_row = (judged.clean * judged.counts[:, None]).sum(-2)
-    known = (np.square(judged.clean) * expected[:, None]).sum(-2)
-    score, information = by_row.sum(-1), known.sum(-1)
+    score = (judged.clean * judged.counts[:, None]).sum((-2, -1))
+    information = (np.square(judged.clean) * expected[:, None]).sum((-2, -1))
+    if "fatigue" in plan.scalars:  # what answers to one question differ in: when they came
+        i, of_fit = plan.scalars.index("fatigue"), judged.single["rationality"]
+        score[:, i] += (of_fit * late(judged.own, design, of_fit.shape[1])).sum((-2, -1))
+        information[:, i] += (np.square(of_fit) * judged.point.probs * design.within()).sum((-2, -1))
     variance, effect = information, score / (information + TINY)
     of_annotators = np.array([name.startswith(CLUSTERED) for name in plan.scalars])
     if design.annotator is not None and of_annotators.any():
-        robust = clustered(*(design.annotator.sums(each[:, of_annotators]) for each in (by_row, known)))
+        clean = judged.clean[:, of_annotators]
+        sums = design.annotator.sums(of_rows(clean, judged.own, design))
+        known = design.by_annotator((np.square(clean) * judged.point.probs[:, None]).sum(-2))
         variance = variance.copy()
-        variance[:, of_annotators] = robust
+        variance[:, of_annotators] = clustered(sums, known)
     effect = np.where(np.array(plan.scalars) == "lapse", judged.guesses[:, None], effect)
     statistic = score / np.sqrt(variance + TINY)
     return {name: (statistic[:, i], effect[:, i]) for i, name in enumerate(plan.scalars)}
@@ -114,14 +123,13 @@ def clustered(sums: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.where(number < SOME, total, robust)
 
 
-def _groups(
-    scores: np.ndarray, slope: np.ndarray, design: Design, plan: Plan, fixed: Fixed, own: np.ndarray
-) -> Statistics:
+def _groups(judged: Judged, design: Design, plan: Plan, fixed: Fixed, own: np.ndarray) -> Statistics:
+    scores = over_answers(judged.counts, judged.point)
     found, at = {}, 0
     for name in plan.groups:
         inverse = fixed.group_inverse[name]
         part, at = fixed.groups[at : at + len(inverse)], at + len(inverse)
-        score = _along_group(name, scores, design) - slope @ part.T
+        score = _along_group(name, scores, judged, design) - judged.slope @ part.T
         change = score @ inverse
         form = (score * change).sum(-1)
         if name == "drift":  # what all items share in is fatigue
@@ -131,20 +139,23 @@ def _groups(
     return found
 
 
-def _along_group(name: str, scores: np.ndarray, design: Design) -> np.ndarray:
-    """(c, q) scores (c, k, n) along a group's nudges."""
+def _along_group(name: str, scores: np.ndarray, judged: Judged, design: Design) -> np.ndarray:
+    """(c, q) scores (c, k, m) along a group's nudges."""
     if name == "field":
         assert design.field is not None
         return (scores[:, 0] - scores[:, 1]) @ design.field.T / 2
-    return by_part(scores * weight_of(name, design), design)
+    weighed = scores * weight_of(name, design)
+    if name == "drift":
+        weighed = weighed + over_answers(late(judged.own, design, judged.counts.shape[1]), judged.point)
+    return by_part(weighed, design)
 
 
 def _effects(judged: Judged, design: Design, plan: Plan, fixed: Fixed) -> Statistics:
     assert design.annotator is not None
-    nudges, counts = effects(judged.point, design, plan), judged.counts[:, None]
-    each = design.annotator.sums((nudges * counts).sum(-2)) - _part(fixed.effects, judged.slope)
+    nudges = np.stack([judged.single[name] for name in plan.effects], 1)
+    each = design.annotator.sums(of_rows(nudges, judged.own, design)) - _part(fixed.effects, judged.slope)
     each = each - fixed.weight * (each.sum(-1) / fixed.weight.sum(1))[..., None]
-    excess = np.square(each).sum(-1) - (np.square(nudges) * counts).sum((-2, -1))
+    excess = np.square(each).sum(-1) - (np.square(nudges) * judged.counts[:, None]).sum((-2, -1))
     spread = np.sqrt(np.maximum(excess / np.square(fixed.weight).sum(1), 0.0))
     return {name: (excess[:, i], spread[:, i]) for i, name in enumerate(plan.effects)}
 
@@ -154,9 +165,8 @@ def _part(of_each: np.ndarray, slope: np.ndarray) -> np.ndarray:
     return (slope @ of_each.reshape(-1, of_each.shape[-1]).T).reshape(-1, *of_each.shape[:2])
 
 
-def _tastes(judged: Judged, scores: np.ndarray, design: Design, fixed: Fixed, own: np.ndarray) -> Statistics:
-    assert design.annotator is not None
-    each = _by_annotator(scores, design)
+def _tastes(judged: Judged, design: Design, fixed: Fixed, own: np.ndarray) -> Statistics:
+    each = _by_annotator(judged, design)
     if len(fixed.tastes):
         each = each - _part(fixed.tastes, judged.slope)
     moment = each @ each.swapaxes(1, 2) - _squares(judged, design)
@@ -171,14 +181,14 @@ def _tastes(judged: Judged, scores: np.ndarray, design: Design, fixed: Fixed, ow
     return {"shared_tastes": (strongest, spread), "personal_tastes": (trace, spread)}
 
 
-def _by_annotator(scores: np.ndarray, design: Design) -> np.ndarray:
-    """(c, q, a) sums of scores (c, k, n) by part and annotator."""
+def _by_annotator(judged: Judged, design: Design) -> np.ndarray:
+    """(c, q, a) sums of scores by part and annotator."""
     assert design.annotator is not None
-    if design.own_part is not None:
-        sums = design.own_part.sums(scores.reshape(len(scores), -1))
-        return sums.reshape(len(scores), -1, design.annotator.size)[:, : design.parts.shape[1]]
-    terms = (scores[:, i, None] * of_one for i, of_one in enumerate(design.parts))
-    return design.annotator.sums(sum(terms, np.zeros((), np.float32)))
+    if design.own_part is None:
+        return design.annotator.sums(of_rows(parts(judged.point, design), judged.own, design))
+    slopes = of_rows(judged.point.slope, judged.own, design)
+    sums = design.own_part.sums(slopes.reshape(len(slopes), -1))
+    return sums.reshape(len(slopes), -1, design.annotator.size)[:, : design.parts.shape[1]]
 
 
 def _squares(judged: Judged, design: Design) -> np.ndarray:
@@ -203,10 +213,11 @@ def _pairs(judged: Judged, expected: np.ndarray, design: Design, plan: Plan) -> 
         found |= _cycles(judged, by_row, variance, expected, design, plan)
     if plan.cells:
         assert design.again is not None
-        sums = design.again.sums(np.stack([by_row, variance, np.square(variance)], 1))
-        own, weight, alone = sums.swapaxes(0, 1)
+        signed = (design.pair_sign * residual)[:, None]
+        own = design.again.sums(of_rows(signed, judged.own, design)[:, 0])
+        alone = (judged.point.probs * np.square(residual)).sum(-2)[:, design.row.of] * design.total
         twice = np.square(own).sum(-1) - (judged.counts * np.square(residual)).sum((-2, -1))
-        pairs = (np.square(weight) - alone).sum(-1)
+        pairs = np.square(design.again.sums(alone)).sum(-1) - np.square(alone).sum(-1)
         found["self_consistency"] = twice, np.sqrt(np.maximum(twice, 0.0) / np.maximum(pairs, 1e-6))
     return found
 
@@ -214,7 +225,7 @@ def _pairs(judged: Judged, expected: np.ndarray, design: Design, plan: Plan) -> 
 def _cycles(
     judged: Judged, by_row: np.ndarray, variance: np.ndarray, whole: np.ndarray, design: Design, plan: Plan
 ) -> Statistics:
-    """Residuals of pairs, and as a matrix without what a better curve explains of `whole` (c, o, n)."""
+    """Residuals of pairs, and as a matrix without what a better curve explains of `whole` (c, o, m)."""
     assert design.pair is not None and design.pair_sign is not None and design.pair_items is not None
     curve = judged.clean[:, [plan.scalars.index(name) for name in CURVE]]
     bent = design.pair_sign * (curve * (whole * ahead(judged.point))[:, None]).sum(-2)

@@ -9,7 +9,7 @@ import numpy as np
 
 from bayespref.answers import beats
 from bayespref.checks.design import design_of
-from bayespref.checks.rows import groups_of, rows_of
+from bayespref.checks.rows import groups_of, rows_of, totals_of
 from bayespref.comparisons import Comparisons
 from bayespref.diagnostics.lacking import fitted_exactly, uninformed
 from bayespref.diagnostics.ladder import ALL, RUNGS, Reach, Spread, cells_of, quantiles, reach, spread
@@ -211,9 +211,8 @@ def _testable(
     if data.response == "ranking":
         return (), dict.fromkeys(ALL, "choices or graded answers: read them as choices of the best")
     rows, row = rows_of(data)
-    single = len(row) == data.answers
-    total = np.bincount(row, None if single else np.asarray(data.count), len(rows))
-    _, plan = design_of(data, rows, groups_of(np.arange(len(rows)), len(rows)), total, time)
+    every = groups_of(np.arange(len(rows)), len(rows))
+    _, plan = design_of(data, rows, totals_of(data, row, len(rows)), rows, every, time)
     missing = dict(plan.missing)
     if not data.has_ties:
         missing["ties"] = "answers that are ties"
