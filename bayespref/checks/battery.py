@@ -13,7 +13,7 @@ from jax import Array
 from bayespref.arrays import device_array
 from bayespref.checks.answers import answered, by_question, drawn, of_rows
 from bayespref.checks.design import Plan, design_of
-from bayespref.checks.orthogonal import Fit, Task, fixed_at, halves, information_at, nudges_at
+from bayespref.checks.orthogonal import Fit, Nudges, Task, fixed_at, halves, nudges_at
 from bayespref.checks.problem import CLOSE, whitener
 from bayespref.checks.programs import (
     alike,
@@ -21,6 +21,7 @@ from bayespref.checks.programs import (
     expected,
     hessian,
     in_chunks,
+    information_at,
     judged,
     modes,
     point_at,
@@ -102,7 +103,7 @@ def battery(key: Array, model: Model, fit: xr.DataTree, *, replicates: int, time
     point = point_at(task, here, middle, counts[0])
     task = task._replace(design=design._replace(half=halves(point, design.asked)))
     nudges = nudges_at(point, task.design, plan)
-    known = information_at(task, plan, here, middle, counts[0], nudges)
+    known = information_at(task, plan, here, middle, counts[0], point, nudges)
     around, fixed, held = fixed_at(task, plan, point, nudges, known)
     drawn_counts = by_question(again, asked, outcomes)
     pairs = ((here[None], z), (middle[None], h), (counts, drawn_counts), (own, again))
@@ -142,8 +143,8 @@ def _answers(model: Model, fit: xr.DataTree, data: Comparisons) -> tuple[int, bo
 
 def _mode(task: Task, plan: Plan, z: np.ndarray, h: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The mode (d,) of z for counted answers (m, o)."""
-    nudges = nudges_at(point_at(task, z, h, counts), task.design, plan)
-    own = information_at(task, plan, z, h, counts, nudges).whitener()
+    point, none = point_at(task, z, h, counts), Nudges(*np.zeros((3, 0, 1), np.float32))
+    own = information_at(task, plan, z, h, counts, point, none).whitener()
     return _modes(task, own, z[None], h[None], counts[None])[0][0]
 
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jax import Array
 
-from bayespref.arrays import device_array
 from bayespref.checks import residuals
 from bayespref.checks.design import Design, Plan
-from bayespref.checks.problem import Information, Problem, information
+from bayespref.checks.problem import Information, Problem
 from bayespref.checks.residuals import At
 from bayespref.checks.statistics import Fixed
 from bayespref.comparisons import Comparisons
-from bayespref.inference.ahead import like
 
 IN_MODEL = 0.005
 """Share of a nudge's information that is left beside the parameters, below which the model has it already."""
@@ -32,16 +29,16 @@ class Task(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """What nudges are made orthogonal with: what they are at the fit.
+    """What nudges are made orthogonal with: what they are at the fit, in single precision.
 
     Attributes:
         scalars: (s, D) parameters' part in each scalar nudge. inverse: (D, D) of the information.
         ridge: (D, D) of the prior of annotators' effects, or (0, 0).
     """
 
-    scalars: Array
-    inverse: Array
-    ridge: Array
+    scalars: np.ndarray
+    inverse: np.ndarray
+    ridge: np.ndarray
 
 
 class Nudges(NamedTuple):
@@ -71,37 +68,6 @@ def halves(point: At, asked: np.ndarray) -> np.ndarray:
     return np.where(gap > median, 0.5, -0.5).astype(np.float32)
 
 
-def information_at(task: Task, plan: Plan, z, h, counts: np.ndarray, nudges: Nudges) -> Information:
-    """Fisher information at one value of the parameters, of all nudges of a plan, for answers (m, o)."""
-    own = own_parts(plan, len(nudges.parts), len(z) + len(h))
-    mine = np.concatenate([nudges.effects, nudges.parts]) if own else nudges.effects
-    given = (task.problem, task.rows, *places(task.design), z, h, counts)
-    found = information(
-        *given, _outcomes_last(nudges.shared), _outcomes_last(mine), annotators=plan.annotators
-    )
-    return Information(*(np.asarray(part, np.float64) for part in found))
-
-
-def places(design: Design) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(n,) which question each row asks, how often, and who answered, 0 where not known."""
-    row = design.row.of
-    who = np.zeros_like(row) if design.annotator is None else design.annotator.of
-    return row.astype(np.int32), design.total, who.astype(np.int32)
-
-
-def _outcomes_last(values: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(values.swapaxes(1, 2), np.float32)
-
-
-def shapes_of_nudges(design: Design, plan: Plan) -> tuple[int, int, int]:
-    """How many nudges there are of each kind."""
-    parts = design.parts.shape[1]
-    groups = sum(
-        len(design.field) if n == "field" and design.field is not None else parts for n in plan.groups
-    )
-    return len(plan.scalars) + groups, len(plan.effects), parts
-
-
 def own_parts(plan: Plan, q: int, parameters: int) -> bool:
     """Whether each annotator's tastes are made orthogonal to the parameters."""
     return plan.annotators > 0 and q * plan.annotators * parameters <= WIDE
@@ -125,7 +91,7 @@ def fixed_at(
         groups[name] = _inverse(full - coefficients[at] @ found.crossed[at].T, np.diag(full))
     weight = _by_annotator(design, np.square(effects) * probs)
     start = (coefficients[:s], inverse, found.ridge(task.problem.shrunk))
-    fit = Fit(*(device_array(value, np.float32) for value in start))
+    fit = Fit(*(value.astype(np.float32) for value in start))
     mine = mine.astype(np.float32)  # the largest of all: read for every replicate
     fixed = Fixed(
         groups=coefficients[s:],
@@ -144,12 +110,6 @@ def _products(nudges: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """(q, q) sums of products of nudges (q, o, m), weighed (o, m)."""
     flat = nudges.reshape(len(nudges), -1)
     return (flat * weight.ravel()) @ flat.T
-
-
-def shapes_of_fit(task: Task, plan: Plan, theta: int) -> Fit:
-    """What stands for `fixed_at`'s part at the fit before it is computed, for d + e parameters."""
-    ridge = like((theta, theta) if any(task.problem.shrunk) else (0, 0))
-    return Fit(scalars=like((len(plan.scalars), theta)), inverse=like((theta, theta)), ridge=ridge)
 
 
 def _slices(plan: Plan, nudges: Nudges) -> dict[str, slice]:

@@ -81,13 +81,6 @@ class Problem(NamedTuple):
         """Log-probability of answers counted by outcome, (n, o)."""
         return log_likelihood(self.answers(rows, z, h), counts)
 
-    def slope(self, rows: Comparisons, z: Array, h: Array, of_answers: Array) -> Array:
-        """(d + e,) slope of the log-likelihood, `of_answers`, and of annotators' effects' log prior."""
-        if not any(self.shrunk):
-            return of_answers
-        of_prior = jax.grad(lambda z: -self.prior(rows, z, h))(z)
-        return of_answers + jnp.concatenate([jnp.where(np.array(self.shrunk), of_prior, 0.0), 0.0 * h])
-
     def log_probs(self, rows: Comparisons, z: Array, h: Array, counts: Array) -> Array:
         """(n, o) log-probability of every outcome; classes as the counted answers say who is who."""
         return given_answers(self.answers(rows, z, h), counts).outcome_log_probs()
@@ -134,20 +127,29 @@ class Problem(NamedTuple):
         state = jax.lax.while_loop(unfinished, step, (z, one, jnp.zeros_like(z), one, 0))
         return state[0], state[1], gain(state[2])
 
+    def linear(
+        self, rows: Comparisons, z: Array, h: Array, counts: Array
+    ) -> tuple[Callable, Callable, Array]:
+        """How log-probabilities move with (d + e,) parameters, its transpose, and expected answers (m, o)."""
+
+        def log_probs(theta: Array) -> tuple[Array, Array]:
+            found = self.log_probs(rows, theta[: len(z)], theta[len(z) :], counts)
+            return jnp.where(jnp.isfinite(found), found, 0.0), jnp.isfinite(found)
+
+        theta = jnp.concatenate([z, h])
+        here, push, possible = jax.linearize(log_probs, theta, has_aux=True)
+        pull = jax.linear_transpose(push, theta)
+        expected = jnp.where(possible, jnp.exp(here), 0.0) * counts.sum(-1, keepdims=True)
+        return push, lambda answers: pull(answers)[0], expected
+
     def hessian(self, rows: Comparisons, z: Array, h: Array, counts: Array) -> Array:
         """(d, d) Fisher's information in z, plus the prior's curvature."""
-
-        def log_probs(z: Array) -> Array:
-            found = self.log_probs(rows, z, h, counts)
-            return jnp.where(jnp.isfinite(found), found, 0.0)
-
-        here, push = jax.linearize(log_probs, z)
-        pull = jax.linear_transpose(push, z)
+        push, pull, expected = self.linear(rows, z, h, counts)
         bend = jax.linearize(jax.grad(lambda z: self.prior(rows, z, h)), z)[1]
-        expected = jnp.where(here < 0, jnp.exp(here), 0.0) * counts.sum(-1, keepdims=True)
 
         def column(unit: Array) -> Array:
-            return pull(expected * push(unit))[0] + bend(unit)
+            moved = push(jnp.concatenate([unit, jnp.zeros_like(h)]))
+            return pull(expected * moved)[: len(z)] + bend(unit)
 
         columns = map_draws(column, jnp.eye(len(z)), chunk=COLUMNS)
         return (columns + columns.T) / 2
@@ -236,48 +238,3 @@ class Information(NamedTuple):
         matrix, at = np.zeros_like(self.theta), np.flatnonzero(shrunk)
         matrix[np.ix_(at, at)] = self.prior[np.ix_(at, at)]
         return matrix
-
-
-@functools.partial(jax.jit, static_argnames=("problem", "annotators"))
-def information(
-    problem: Problem,
-    rows: Comparisons,
-    row: Array,
-    total: Array,
-    who: Array,
-    z: Array,
-    h: Array,
-    counts: Array,
-    directions: Array,
-    by_annotator: Array,
-    *,
-    annotators: int,
-) -> tuple[Array, Array, Array, Array]:
-    """Fields of `Information`, of residuals `directions` (q, m, o) and `by_annotator` (p, m, o).
-
-    Answers are counted (m, o) for each of `rows`; `total` of them (n,) by `who` (n,) are to `row` (n,).
-    """
-    d = len(z)
-    theta = jnp.concatenate([z, h])
-
-    def log_probs(theta: Array) -> tuple[Array, Array]:
-        found = problem.log_probs(rows, theta[:d], theta[d:], counts)
-        return jnp.where(jnp.isfinite(found), found, 0.0), jnp.isfinite(found)
-
-    here, push, possible = jax.linearize(log_probs, theta, has_aux=True)
-    probs = jnp.where(possible, jnp.exp(here), 0.0)
-    pull = jax.linear_transpose(push, theta)
-
-    def column(unit: Array):
-        along = probs * push(unit)
-        expected = counts.sum(-1, keepdims=True) * along
-        crossed = jnp.einsum("qmo,mo->q", directions, expected)
-        each = total[:, None] * jnp.einsum("pmo,mo->mp", by_annotator, along)[row]
-        own = jax.ops.segment_sum(each, who, annotators) if annotators else jnp.zeros(1)
-        return pull(expected)[0], crossed, own
-
-    units = jnp.eye(len(theta), dtype=theta.dtype)
-    fisher, crossed, each = map_draws(column, units, chunk=COLUMNS)
-    prior = jax.hessian(lambda z: problem.prior(rows, z, h))(z)
-    own = each.transpose(2, 1, 0) if annotators else jnp.zeros((len(by_annotator), 0, len(theta)))
-    return fisher, crossed.T, own, prior

@@ -14,10 +14,10 @@ from jax.stages import Lowered
 from numpyro.infer.util import constrain_fn
 
 from bayespref.checks.design import Plan
-from bayespref.checks.explained import explained_by
+from bayespref.checks.explained import explained
 from bayespref.checks.nudges import Point
-from bayespref.checks.orthogonal import Fit, Task, own_parts, places, shapes_of_fit, shapes_of_nudges
-from bayespref.checks.problem import Problem, information
+from bayespref.checks.orthogonal import Fit, Nudges, Task, own_parts
+from bayespref.checks.problem import Information, Problem
 from bayespref.checks.replicates import by_drawn_class
 from bayespref.checks.residuals import At, guess_rate, single
 from bayespref.checks.statistics import Judged
@@ -50,11 +50,32 @@ def points(problem: Problem, rows: Comparisons, z: Array, h: Array, counts: Arra
 
 
 @functools.partial(jax.jit, static_argnames=("problem",))
-def explained(
-    problem: Problem, rows: Comparisons, fit: Fit, z: Array, h: Array, counts: Array, weighed: Array
+def fisher(
+    problem: Problem, rows: Comparisons, z: Array, h: Array, counts: Array, steps: Array, more: Array
 ) -> tuple[Array, Array]:
-    """The parameters' part (c, s, m, o) in nudges, `weighed` (c, s, m, o), and slopes (c, d + e)."""
-    return jax.vmap(lambda *draw: explained_by(problem, rows, fit, *draw))(z, h, counts, weighed)
+    """Log-probabilities (c, s, m, o) moved by steps (c, s, D), and slopes J'(E J s + more) (c, s, D).
+
+    E are expected answers: slopes are the information of steps, with `more` (c, s, m, o) answers.
+    """
+
+    def one(z: Array, h: Array, counts: Array, steps: Array, more: Array) -> tuple[Array, Array]:
+        push, pull, expected = problem.linear(rows, z, h, counts)
+        moved = jax.vmap(push)(steps)
+        return moved, jax.vmap(pull)(expected * moved + more)
+
+    return jax.vmap(one)(z, h, counts, steps, more)
+
+
+@functools.partial(jax.jit, static_argnames=("problem",))
+def curvature(problem: Problem, rows: Comparisons, z: Array, h: Array) -> Array:
+    """(d, d) Hessian of the negative log prior density in z."""
+    return jax.hessian(lambda z: problem.prior(rows, z, h))(z)
+
+
+@functools.partial(jax.jit, static_argnames=("problem",))
+def prior_slope(problem: Problem, rows: Comparisons, z: Array, h: Array) -> Array:
+    """(c, d) slopes of the log prior density in z."""
+    return jax.vmap(jax.grad(lambda z, h: -problem.prior(rows, z, h)))(z, h)
 
 
 @functools.partial(jax.jit, static_argnames=("problem",))
@@ -99,10 +120,42 @@ def judged(task: Task, plan: Plan, fit: Fit, z, h, counts: np.ndarray, own: np.n
     nudges = np.stack([along[name] for name in plan.scalars], 1)
     by_outcome = np.ascontiguousarray(counts.swapaxes(1, 2))
     weighed = (by_outcome.sum(1, keepdims=True) * point.probs)[:, None] * nudges
-    found = explained(problem, rows, fit, z, h, counts, weighed.swapaxes(-1, -2))
-    part, slope = map(np.asarray, found)
+    of_fisher = functools.partial(fisher, problem, rows, z, h, counts)
+    part, slope = explained(of_fisher, fit, counts, weighed.swapaxes(-1, -2))
+    if any(problem.shrunk):
+        of_prior = np.where(problem.shrunk, np.asarray(prior_slope(problem, rows, z, h)), 0.0)
+        slope = slope + np.concatenate([of_prior, np.zeros_like(h)], 1)
     clean = nudges - part.swapaxes(-1, -2)
     return Judged(point, by_outcome, own, along, clean, slope, guess_rate(point, by_outcome))
+
+
+def information_at(
+    task: Task, plan: Plan, z: np.ndarray, h: np.ndarray, counts: np.ndarray, point: At, nudges: Nudges
+) -> Information:
+    """Fisher information at one value of the parameters, and of nudges, for answers (m, o)."""
+    problem, rows, design, chunk = task
+    theta, columns, cells = len(z) + len(h), len(plan.scalars) + 1, counts.size
+    units = np.zeros((-(-theta // columns), columns, theta), np.float32)
+    units.reshape(-1, theta)[:theta] = np.eye(theta)
+    same = tuple(np.broadcast_to(each, (len(units), *each.shape)) for each in (z, h, counts))
+    nothing = np.broadcast_to(np.float32(0), (len(units), columns, *counts.shape))
+    parts = nudges.parts if own_parts(plan, len(nudges.parts), theta) else ()
+    mine = [*nudges.effects, *parts] if plan.annotators else []
+
+    def of_units(*draws: np.ndarray) -> tuple[np.ndarray, ...]:
+        moved, found = map(np.asarray, fisher(problem, rows, *draws))
+        answers = point.probs * moved.swapaxes(-1, -2)
+        flat = (design.asked * answers).reshape(-1, columns, cells)
+        crossed = flat @ nudges.shared.reshape(-1, cells).T
+        own = [design.by_annotator((answers * nudge).sum(-2)) for nudge in mine]
+        none = np.zeros((*answers.shape[:2], 0, plan.annotators))
+        return found, crossed, np.stack(own, 2) if own else none
+
+    found = in_chunks(of_units, (*same, units, nothing), chunk)
+    whole = len(units) * columns
+    information, crossed, own = (each.reshape(whole, *each.shape[2:])[:theta] for each in found)
+    fields = information, crossed.T, own.transpose(1, 2, 0), curvature(problem, rows, z, h)
+    return Information(*(np.asarray(field, np.float64) for field in fields))
 
 
 def chunk_of(questions: int, outcomes: int, rows: int) -> int:
@@ -151,20 +204,18 @@ def prepare(task: Task, plan: Plan, classes: Array | None, z, h, outcomes: int) 
 
 
 def _lowered(task: Task, plan: Plan, classes: Array | None, z, h, outcomes: int) -> Iterator[Lowered]:
-    problem, rows, design, chunk = task
-    d, theta, m = z.shape[1], z.shape[1] + h.shape[1], len(rows)
+    problem, rows, _, chunk = task
+    d, theta, m, columns = z.shape[1], z.shape[1] + h.shape[1], len(rows), len(plan.scalars) + 1
     here = (like((d,), z.dtype), like((theta - d,), h.dtype))
-    shared, effects, parts = shapes_of_nudges(design, plan)
-    fit = shapes_of_fit(task, plan, theta)
-    own = effects + own_parts(plan, parts, theta) * parts
     several = tuple(like((chunk, *one.shape), one.dtype) for one in here)
-    few, weighed = like((chunk, m, outcomes)), like((chunk, len(plan.scalars), m, outcomes))
-    yield points.lower(problem, rows, *several, few)
-    yield modes.lower(problem, rows, like((d, d)), like((), np.int32), *several, few)
-    yield explained.lower(problem, rows, fit, *several, few, weighed)
-    nudges = (like((number, m, outcomes)) for number in (shared, own))
-    given = (*places(design), *here, like((m, outcomes)), *nudges)
-    yield information.lower(problem, rows, *given, annotators=plan.annotators)
+    counts = like((chunk, m, outcomes))
+    yield points.lower(problem, rows, *several, counts)
+    yield modes.lower(problem, rows, like((d, d)), like((), np.int32), *several, counts)
+    steps = like((chunk, columns, theta)), like((chunk, columns, m, outcomes))
+    yield fisher.lower(problem, rows, *several, counts, *steps)
     if classes is not None:
         yield by_drawn_class.lower(problem, rows, z, h, classes)
-    yield pushed.lower(problem, rows, *here, fit.scalars)
+    if any(problem.shrunk):
+        yield prior_slope.lower(problem, rows, *several)
+    yield curvature.lower(problem, rows, *here)
+    yield pushed.lower(problem, rows, *here, like((len(plan.scalars), theta)))
