@@ -48,10 +48,10 @@ def by_question(own: np.ndarray, asked: Groups, outcomes: int) -> np.ndarray:
     return np.ascontiguousarray(counts.reshape(len(own), outcomes, asked.size).swapaxes(1, 2))
 
 
-def of_rows(values: np.ndarray, own: np.ndarray, design: Design) -> np.ndarray:
-    """(c, s, n) sums over a row's answers of what is known of each, (c, s, o, m)."""
+def of_rows(values: np.ndarray, own: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """(c, s, n) sums over answers of rows, which ask questions `row` (n,), of (c, s, o, m)."""
     if own.ndim == 3:
-        return (values[..., design.row.of] * own[:, None]).sum(2)
+        return (values[..., row] * own[:, None]).sum(2)
     c, s = values.shape[:2]
     found = np.empty((c, s, own.shape[1]), values.dtype)
     for one, place, out in zip(values.reshape(c, s, -1), own, found, strict=True):

@@ -229,5 +229,5 @@ def _against(task: Task, point: At, own: np.ndarray) -> np.ndarray:
     guessed = np.broadcast_to(np.square(score).sum(0) / shown, score.shape)
     of_each = np.zeros((1, 2, *point.probs.shape))  # of what was shown; nothing of a tie
     of_each[0, :, : task.rows.k] = score, guessed
-    agree, variance = who.sums(of_rows(of_each, own, task.design))[0]
+    agree, variance = who.sums(of_rows(of_each, own, task.design.row.of))[0]
     return agree / np.sqrt(np.maximum(variance, 1e-12))

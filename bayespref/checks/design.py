@@ -30,9 +30,9 @@ class Design(NamedTuple):
         first: (k, m) nudge of what was shown first. covariates: (c, k, m) columns, standardised.
         time: (m,) standardised, mean of a question's answers. late: (n,) what it is more than that.
         parts: (k, q, m) what was shown, as items, features or bins.
-        pair, pair_sign: which two were shown, and (m,) whether in that order. again: which annotator and
-            pair (n,). pair_items: (pairs, 2) places of their items. field: (f, m) +1 or -1 where two bins
-            were compared.
+        pair, pair_sign: which two were shown, and (m,) whether in that order. pair_items: (pairs, 2) places
+            of their items. repeats: (r,) rows of an annotator's pair that came twice. again: which it is.
+        field: (f, m) +1 or -1 where two bins were compared.
         part, own_part, two_parts: where each thing shown is one part: which, of k m things, the last of
             q + 1 for none; which part and annotator, of k n; which two, of k k m pairs of things shown.
         half: (m,) +1/2 where a difference is above the median, else -1/2 (of the fit, filled in later).
@@ -50,6 +50,7 @@ class Design(NamedTuple):
     pair: Groups | None
     pair_sign: np.ndarray | None
     pair_items: np.ndarray | None
+    repeats: np.ndarray | None
     again: Groups | None
     field: np.ndarray | None
     half: np.ndarray
@@ -60,7 +61,14 @@ class Design(NamedTuple):
     def by_annotator(self, values: np.ndarray) -> np.ndarray:
         """(..., a) sums over each annotator's answers of what all answers to a question share, (..., m)."""
         assert self.annotator is not None
-        return self.annotator.sums(values[..., self.row.of] * self.total)
+        return self.annotator.sums(np.take(values, self.row.of, -1, mode="clip") * self.total)
+
+    def by_own_part(self, values: np.ndarray) -> np.ndarray:
+        """(..., q, a) sums by part and annotator of (..., k, m), where each thing shown is one part."""
+        assert self.annotator is not None and self.own_part is not None
+        of_rows = np.take(values, self.row.of, -1, mode="clip") * self.total
+        sums = self.own_part.sums(of_rows.reshape(*values.shape[:-2], -1))
+        return sums.reshape(*values.shape[:-2], -1, self.annotator.size)[..., :-1, :]
 
     def within(self) -> np.ndarray:
         """(m,) sum of squares of the times of a question's answers about their mean."""
@@ -135,10 +143,10 @@ def design_of(
         effects += [f"covariate_by_annotator:{name}" for name in names]
         others += ["shared_tastes", "personal_tastes"]
     who = groups_of(np.asarray(rows.annotator), annotators) if annotators else None
-    pairs, again = _pairs(few, asked, kind, missing), None
+    pairs, repeats, again = _pairs(few, asked, kind, missing), None, None
     others += pairs["checks"]
     if who is not None and "pair" in pairs:
-        again = _again(pairs["pair"].of[row.of], who, total)
+        repeats, again = _again(pairs["pair"].of[row.of], who, total)
         if again is None:
             missing["self_consistency"] = TWICE
         else:
@@ -157,6 +165,7 @@ def design_of(
         pair=pairs.get("pair"),
         pair_sign=pairs.get("sign"),
         pair_items=pairs.get("items"),
+        repeats=repeats,
         again=again,
         field=field,
         half=np.zeros(len(few), np.float32),
@@ -336,8 +345,12 @@ def _pairs(few: Comparisons, asked: np.ndarray, kind: str, missing: dict[str, st
     return out
 
 
-def _again(pair: np.ndarray, who: Groups, total: np.ndarray) -> Groups | None:
-    """Which annotator and pair each row is about, if enough were asked about one twice."""
+def _again(pair: np.ndarray, who: Groups, total: np.ndarray) -> tuple[np.ndarray, Groups] | tuple[None, None]:
+    """Rows of pairs that an annotator saw twice, and which pair of whom each is about; if enough did."""
     _, cell = np.unique(who.of * (np.int64(pair.max()) + 1) + pair, return_inverse=True)
-    enough = (np.bincount(cell, total) >= 2).sum() >= REPEATED
-    return groups_of(cell, int(cell.max()) + 1) if enough else None
+    twice = np.bincount(cell, total) >= 2
+    if twice.sum() < REPEATED:
+        return None, None
+    repeats = np.flatnonzero(twice[cell])
+    _, cell = np.unique(cell[repeats], return_inverse=True)
+    return repeats, groups_of(cell, int(twice.sum()))

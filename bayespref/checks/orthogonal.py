@@ -101,7 +101,7 @@ def fixed_at(
         tastes=mine[len(weight) :],
         parts=about,
         parts_root=_root(about),
-        parts_own=_own(design, parts, probs),
+        parts_own=_own(design, point, parts),
     )
     return fit, fixed, _held(design, plan, found, point, nudges)
 
@@ -157,12 +157,24 @@ def _by_annotator(design: Design, values: np.ndarray) -> np.ndarray:
     return np.zeros((len(values), 0)) if design.annotator is None else design.by_annotator(values.sum(1))
 
 
-def _own(design: Design, parts: np.ndarray, probs: np.ndarray) -> float:
-    """Sum over annotators of ||A_k||^2, A_k (q, q) their information about the parts."""
+def _own(design: Design, point: At, parts: np.ndarray) -> float:
+    """Sum over annotators of ||A_k||^2, A_k (q, q) their information about the parts (q, o, m)."""
     if design.annotator is None:
         return 1.0
-    each = (_by_annotator(design, parts * one * probs) for one in parts)
-    return float(sum(np.square(one).sum() for one in each))
+    if design.own_part is None:
+        each = (_by_annotator(design, parts * one * point.probs) for one in parts)
+        return float(sum(np.square(one).sum() for one in each))
+    row, q = design.row.of, design.parts.shape[1]
+    which = np.where(design.parts.any(1), design.parts.argmax(1), q)  # (k, m)
+    slope = np.asarray(point.slope, np.float64)
+    found = (slope[:, None] * slope * point.probs).sum(2)  # (k, k, m)
+    found = np.where((which[:, None] < q) & (which < q), found, 0.0)
+    place = (design.annotator.of * (q + 1) + which[:, None, design.row.of]) * (q + 1) + which[
+        :, design.row.of
+    ]
+    _, place = np.unique(place, return_inverse=True)
+    sums = np.bincount(place.ravel(), (found[..., row] * design.total).ravel())
+    return float(np.square(sums).sum())
 
 
 def _inverse(matrix: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -13,18 +13,18 @@ from jax import Array
 from jax.stages import Lowered
 from numpyro.infer.util import constrain_fn
 
-from bayespref.checks.design import Plan
+from bayespref.checks.design import Design, Plan
 from bayespref.checks.explained import explained
 from bayespref.checks.nudges import Point
 from bayespref.checks.orthogonal import Fit, Nudges, Task, own_parts
 from bayespref.checks.problem import Information, Problem
 from bayespref.checks.replicates import by_drawn_class
-from bayespref.checks.residuals import At, guess_rate, single
+from bayespref.checks.residuals import At, guess_rate, over_answers, single
 from bayespref.checks.statistics import Judged
 from bayespref.comparisons import Comparisons
 from bayespref.inference.ahead import Ahead, cores, like
 
-CHUNK, NUMBERS, LESS = 25, 50_000, 4
+CHUNK, NUMBERS, LESS = 25, 100_000, 4
 """Replicates judged at a time, and numbers of counted answers of theirs: beyond a cache each takes longer.
 Rows are read that much less often than questions."""
 
@@ -139,23 +139,33 @@ def information_at(
     units.reshape(-1, theta)[:theta] = np.eye(theta)
     same = tuple(np.broadcast_to(each, (len(units), *each.shape)) for each in (z, h, counts))
     nothing = np.broadcast_to(np.float32(0), (len(units), columns, *counts.shape))
-    parts = nudges.parts if own_parts(plan, len(nudges.parts), theta) else ()
-    mine = [*nudges.effects, *parts] if plan.annotators else []
+    parts = nudges.parts if own_parts(plan, len(nudges.parts), theta) else nudges.parts[:0]
 
     def of_units(*draws: np.ndarray) -> tuple[np.ndarray, ...]:
         moved, found = map(np.asarray, fisher(problem, rows, *draws))
         answers = point.probs * moved.swapaxes(-1, -2)
         flat = (design.asked * answers).reshape(-1, columns, cells)
         crossed = flat @ nudges.shared.reshape(-1, cells).T
-        own = [design.by_annotator((answers * nudge).sum(-2)) for nudge in mine]
-        none = np.zeros((*answers.shape[:2], 0, plan.annotators))
-        return found, crossed, np.stack(own, 2) if own else none
+        return found, crossed, _by_annotator(answers, design, point, nudges.effects, parts)
 
     found = in_chunks(of_units, (*same, units, nothing), chunk)
     whole = len(units) * columns
     information, crossed, own = (each.reshape(whole, *each.shape[2:])[:theta] for each in found)
     fields = information, crossed.T, own.transpose(1, 2, 0), curvature(problem, rows, z, h)
     return Information(*(np.asarray(field, np.float64) for field in fields))
+
+
+def _by_annotator(answers: np.ndarray, design: Design, point: At, effects, parts: np.ndarray) -> np.ndarray:
+    """(c, s, p, a) answers (c, s, o, m) along effects (e, o, m), then parts (q, o, m), by annotator."""
+    if design.annotator is None:
+        return np.zeros((*answers.shape[:2], len(effects) + len(parts), 0), np.float32)
+    together = [*effects, *parts] if design.own_part is None else effects
+    each = [design.by_annotator((answers * nudge).sum(-2)) for nudge in together]
+    found = [np.stack(each, 2)] if each else []
+    if design.own_part is not None and len(parts):
+        found.append(design.by_own_part(over_answers(answers, point)))
+    none = np.zeros((*answers.shape[:2], 0, design.annotator.size), np.float32)
+    return np.concatenate([none, *found], 2)
 
 
 def chunk_of(questions: int, outcomes: int, rows: int) -> int:

@@ -79,7 +79,7 @@ class Groups(NamedTuple):
             return values
         found = np.zeros((*values.shape[:-1], self.size), values.dtype)
         if len(self.there):
-            ordered = values if self.order is None else values[..., self.order]
+            ordered = values if self.order is None else np.take(values, self.order, -1, mode="clip")
             found[..., self.there] = np.add.reduceat(ordered, self.start, -1)
         return found
 

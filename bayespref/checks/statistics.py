@@ -101,7 +101,7 @@ def _scalars(judged: Judged, expected: np.ndarray, design: Design, plan: Plan) -
     of_annotators = np.array([name.startswith(CLUSTERED) for name in plan.scalars])
     if design.annotator is not None and of_annotators.any():
         clean = judged.clean[:, of_annotators]
-        sums = design.annotator.sums(of_rows(clean, judged.own, design))
+        sums = design.annotator.sums(of_rows(clean, judged.own, design.row.of))
         known = design.by_annotator((np.square(clean) * judged.point.probs[:, None]).sum(-2))
         variance = variance.copy()
         variance[:, of_annotators] = clustered(sums, known)
@@ -153,7 +153,9 @@ def _along_group(name: str, scores: np.ndarray, judged: Judged, design: Design) 
 def _effects(judged: Judged, design: Design, plan: Plan, fixed: Fixed) -> Statistics:
     assert design.annotator is not None
     nudges = np.stack([judged.single[name] for name in plan.effects], 1)
-    each = design.annotator.sums(of_rows(nudges, judged.own, design)) - _part(fixed.effects, judged.slope)
+    each = design.annotator.sums(of_rows(nudges, judged.own, design.row.of)) - _part(
+        fixed.effects, judged.slope
+    )
     each = each - fixed.weight * (each.sum(-1) / fixed.weight.sum(1))[..., None]
     excess = np.square(each).sum(-1) - (np.square(nudges) * judged.counts[:, None]).sum((-2, -1))
     spread = np.sqrt(np.maximum(excess / np.square(fixed.weight).sum(1), 0.0))
@@ -185,8 +187,8 @@ def _by_annotator(judged: Judged, design: Design) -> np.ndarray:
     """(c, q, a) sums of scores by part and annotator."""
     assert design.annotator is not None
     if design.own_part is None:
-        return design.annotator.sums(of_rows(parts(judged.point, design), judged.own, design))
-    slopes = of_rows(judged.point.slope, judged.own, design)
+        return design.annotator.sums(of_rows(parts(judged.point, design), judged.own, design.row.of))
+    slopes = of_rows(judged.point.slope, judged.own, design.row.of)
     sums = design.own_part.sums(slopes.reshape(len(slopes), -1))
     return sums.reshape(len(slopes), -1, design.annotator.size)[:, : design.parts.shape[1]]
 
@@ -212,14 +214,20 @@ def _pairs(judged: Judged, expected: np.ndarray, design: Design, plan: Plan) -> 
     if plan.matrix:
         found |= _cycles(judged, by_row, variance, expected, design, plan)
     if plan.cells:
-        assert design.again is not None
-        signed = (design.pair_sign * residual)[:, None]
-        own = design.again.sums(of_rows(signed, judged.own, design)[:, 0])
-        alone = (judged.point.probs * np.square(residual)).sum(-2)[:, design.row.of] * design.total
-        twice = np.square(own).sum(-1) - (judged.counts * np.square(residual)).sum((-2, -1))
-        pairs = np.square(design.again.sums(alone)).sum(-1) - np.square(alone).sum(-1)
+        twice, pairs = _repeated(judged, residual, design)
         found["self_consistency"] = twice, np.sqrt(np.maximum(twice, 0.0) / np.maximum(pairs, 1e-6))
     return found
+
+
+def _repeated(judged: Judged, residual: np.ndarray, design: Design) -> tuple[np.ndarray, np.ndarray]:
+    """(c,) products of residuals of one annotator and pair, summed, and their size if answers repeat."""
+    assert design.again is not None and design.repeats is not None
+    row, own = design.row.of[design.repeats], judged.own[..., design.repeats]
+    signed = np.stack([design.pair_sign * residual, np.square(residual)], 1)
+    one, square = of_rows(signed, own, row).swapaxes(0, 1)
+    twice = np.square(design.again.sums(one)).sum(-1) - square.sum(-1)
+    alone = (judged.point.probs * np.square(residual)).sum(-2)[:, row] * design.total[design.repeats]
+    return twice, np.square(design.again.sums(alone)).sum(-1) - np.square(alone).sum(-1)
 
 
 def _cycles(
