@@ -14,14 +14,14 @@ from numpyro.infer.util import potential_energy
 
 import bayespref as bp
 from bayespref import models
-from bayespref.checks import battery, problem, programs, replicates, statistics
+from bayespref.checks import answers, battery, problem, programs, replicates, statistics
 from bayespref.checks import rows as check_rows
 from bayespref.checks.design import design_of
 from bayespref.checks.orthogonal import Task
-from bayespref.checks.residuals import At, at_rows
+from bayespref.checks.residuals import At
 from bayespref.inference.ahead import Ahead, like
 
-PROGRAMS = {"explained", "modes", "information", "points", "pushed"}
+PROGRAMS = {"curvature", "fisher", "modes", "points", "pushed"}
 
 
 def named_board():
@@ -122,13 +122,16 @@ def scales():
     one, z, h = replicates.draws_of(np.random.default_rng(0), model, fitted(model, data), data, rows, 30)
     assert h.shape == (30, 1)
     h = np.random.default_rng(0).permutation(np.linspace(-4, 2, 30, dtype=np.float32))[:, None]
-    counts = programs.expected(Task(one, rows, None, 10), None, z, h, like_counts(rows))[0]
-    drawn = replicates.drawn_counts(np.random.default_rng(2), counts.astype(float), np.ones(len(rows)))
-    return one, rows, np.asarray(z), h, drawn
+    half = np.full((len(rows), 2), 0.5, np.float32)
+    probs = programs.expected(Task(one, rows, None, 10), None, z, h, half)[0]
+    every, each = alone(len(rows)), np.ones(len(rows), int)
+    counts = answers.by_question(answers.drawn(np.random.default_rng(2), probs, every, each), every, 2)
+    return one, rows, np.asarray(z), h, counts
 
 
-def like_counts(rows):
-    return np.full((len(rows), 2), 0.5, np.float32)
+def alone(size):
+    """Rows that each ask a question of their own."""
+    return check_rows.groups_of(np.arange(size), size)
 
 
 def test_modes_are_modes_whatever_the_scales(scales):
@@ -192,29 +195,65 @@ def test_rows_that_a_model_does_not_tell_apart_are_one():
     rows, _ = check_rows.rows_of(data)
     few, row = check_rows.apart(models.bradley_terry, rows)
     assert len(np.unique(row.of)) == 12 <= len(few) == row.size < 12 * check_rows.STEP
-    one, z, h = replicates.draws_of(
-        np.random.default_rng(0), models.bradley_terry, fitted(models.bradley_terry, data), data, few, 2
-    )
-    counts = np.eye(2, dtype=np.float32)[
-        np.asarray(check_rows.counts_of(data, np.arange(200), 200, 2)[:, 1], int)
-    ]
-    point = one.point(few, z[0], h[0], check_rows.groups_of(row.of, row.size).sums(counts.T).T)
-    whole = one.point(rows, z[0], h[0], counts)
-    for each, want in zip(at_rows(At(*map(np.asarray, point)), row.of), whole, strict=True):
-        np.testing.assert_allclose(each, want, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(np.asarray(few.shown)[row.of], data.shown)
     _, row = check_rows.apart(models.rationality_by_annotator, rows)
     questions = np.column_stack([np.asarray(data.shown), np.asarray(data.annotator)])
     assert len(np.unique(row.of)) == len(np.unique(questions, axis=0)) > 100
-    timed = functools.partial(by_time, models.bradley_terry)
-    kept, row = check_rows.apart(timed, rows)
-    assert kept is rows and row.of.tolist() == list(range(200))
+    length = data.replace(shown_columns={"length": jnp.arange(400.0).reshape(200, 2)})
+    for model, table in (
+        (functools.partial(by_time, models.bradley_terry), data),
+        (models.bradley_terry, length),  # a check looks at what the model does not
+    ):
+        rows, _ = check_rows.rows_of(table)
+        kept, row = check_rows.apart(model, rows)
+        assert kept is rows and row.of.tolist() == list(range(200))
+
+
+@pytest.mark.parametrize("name", ["bradley_terry_position", "latent_class_bradley_terry"])
+def test_statistics_do_not_ask_which_rows_are_one(monkeypatch, name):
+    """Every answer with a question of its own, or the same answers to few questions: the same statistics."""
+    model, data = getattr(models, name), named_board()
+    data = data.replace(shown_columns={"length": jnp.asarray(data.shown) ** 2.0})
+    fit = fitted(model, data)
+    few = battery.battery(jax.random.key(1), model, fit, replicates=4, time=None)
+    monkeypatch.setattr(battery, "apart", lambda model, rows: (rows, alone(len(rows))))
+    many = battery.battery(jax.random.key(1), model, fit, replicates=4, time=None)
+    assert {"fatigue", "drift", "shared_tastes", "self_consistency", "cycles"} <= set(few.names)
+    assert few.names == many.names
+    np.testing.assert_allclose(few.observed, many.observed, rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(few.against, many.against, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(few.effect, many.effect, rtol=2e-3, atol=2e-3)
+
+
+def test_answers_are_summed_alike_one_by_one_and_counted():
+    """Places of single answers, and counts of them: by row, by question, and by how late they came."""
+    data = named_board()
+    rows, row = check_rows.rows_of(data)
+    few, asked = check_rows.apart(models.bradley_terry, rows)
+    made, _ = design_of(data, rows, np.ones(200, int), few, asked, None)
+    probs = np.random.default_rng(0).dirichlet([1, 1, 1], (3, len(few)))
+    own = answers.drawn(np.random.default_rng(1), probs, asked, np.ones(200, int))
+    chosen, where = np.divmod(own, len(few))
+    assert (where == asked.of).all() and set(chosen.ravel()) == {0, 1, 2}
+    counted = (chosen[:, None] == np.arange(3)[:, None]).astype(np.float32)
+    values = np.random.default_rng(2).normal(size=(3, 4, 3, len(few)))
+    for sums in (
+        lambda own: answers.of_rows(values, own, asked.of),
+        lambda own: answers.by_question(own, asked, 3),
+        lambda own: answers.late(own, made, 3),
+    ):
+        np.testing.assert_allclose(sums(own), sums(counted), rtol=1e-5, atol=1e-5)
+    observed = answers.answered(data, row, asked, np.ones(200, int), 2)
+    np.testing.assert_array_equal(observed[0] // len(few), data.outcome)
 
 
 @pytest.mark.parametrize("each", [1, 5])
 def test_replicated_answers_are_as_probable_as_said(each):
     """Frequencies within four standard errors, of single answers and of several to a row."""
     probs = np.array([[0.1, 0.9, 0.0], [0.2, 0.3, 0.5]])
-    drawn = replicates.drawn_counts(np.random.default_rng(0), np.tile(probs, (4000, 1, 1)), np.full(2, each))
+    total = np.full(2, each)
+    own = answers.drawn(np.random.default_rng(0), np.tile(probs, (4000, 1, 1)), alone(2), total)
+    drawn = answers.by_question(own, alone(2), 3)
     assert (drawn.sum(-1) == each).all()
     error = np.sqrt(probs * (1 - probs) / (4000 * each))
     assert (np.abs(drawn.mean(0) / each - probs) <= 4 * error).all()
@@ -236,16 +275,16 @@ def test_parts_are_summed_alike_by_place_and_by_product():
     """What is shown one by one is found by its place; features are multiplied."""
     data = named_board()
     rows, _ = check_rows.rows_of(data)
-    every = check_rows.groups_of(np.arange(200), 200)
-    made, _ = design_of(data, rows, every, np.ones(200, int), None)
+    made, _ = design_of(data, rows, np.ones(200, int), rows, alone(200), None)
     dense = made._replace(part=None, own_part=None, two_parts=None)
     random = np.random.default_rng(0)
     scores, slope = random.normal(size=(3, 2, 200)), random.normal(size=(3, 2, 2, 200))
-    counts = np.eye(2)[random.integers(2, size=(3, 200))].swapaxes(1, 2)
-    at = statistics.Judged(At(None, slope, None, None), counts, None, None, None)
+    own = np.arange(200) + 200 * random.integers(2, size=(3, 200))
+    counts = answers.by_question(own, made.row, 2).swapaxes(1, 2)
+    at = statistics.Judged(At(None, slope, None, None), counts, own, None, None, None, None)
     for sums in (
         functools.partial(statistics.by_part, scores),
-        functools.partial(statistics._by_annotator, scores),
+        functools.partial(statistics._by_annotator, at),
         functools.partial(statistics._squares, at),
     ):
-        np.testing.assert_allclose(sums(made), sums(dense), rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(sums(made), sums(dense), rtol=1e-5, atol=1e-5)

@@ -16,7 +16,7 @@ from bayespref import choices, models, plots, populations
 from bayespref.checks import battery, design, family, judging, rows
 from bayespref.checks.assumptions import ASSUMPTIONS, assumption
 from bayespref.checks.cures import cures_of, spelled
-from bayespref.checks.explained import projected
+from bayespref.checks.explained import explained
 from bayespref.checks.nudges import Point, nudged
 from bayespref.checks.orthogonal import Fit
 from bayespref.checks.paragraph import Finding, effect, remedies
@@ -254,14 +254,18 @@ def test_nudges_are_orthogonal_at_a_replicate_too(ridge):
     inverse = np.linalg.inv((x * w[:, None]).T @ x + prior)
     part = (z * w) @ x @ inverse
     arrays = part, inverse, prior if ridge else np.zeros((0, 0))
-    fit = Fit(*(jnp.asarray(value, jnp.float32) for value in arrays))
-    x32 = jnp.asarray(x, jnp.float32)
-    push, pull = (lambda theta: (x32 @ theta)[:, None]), (lambda rows: (rows[:, 0] @ x32,))
-    pulled = jnp.asarray((z * here) @ x, jnp.float32)
-    found = projected(pulled, jnp.asarray(here[:, None], jnp.float32), push, pull, fit)
+    fit = Fit(*(value.astype(np.float32) for value in arrays))
+    counts = rng.random((1, len(x), 1)).astype(np.float32)
+
+    def fisher(steps, more):
+        moved = (steps @ x.T)[..., None].astype(np.float32)
+        return moved, (here[:, None] * moved + more)[..., 0] @ x.astype(np.float32)
+
+    found, slope = explained(fisher, fit, counts, (z * here)[None, :, :, None])
+    np.testing.assert_allclose(slope[0], counts[0, :, 0] @ x, rtol=1e-4)
     exact = np.linalg.solve((x * here[:, None]).T @ x + prior, x.T @ (z * here).T).T @ x.T
     before = np.abs(part @ x.T - exact).max()
-    assert before > 0.01 and np.abs(found[..., 0] - exact).max() < 0.002 * before
+    assert before > 0.01 and np.abs(found[0, ..., 0] - exact).max() < 0.002 * before
 
 
 def test_an_effect_shared_by_a_few_annotators_is_not_held_against_itself():
@@ -538,7 +542,8 @@ def test_two_annotators_of_the_toy_are_not_one():
 def test_items_told_apart_are_those_of_most_answers():
     """Of 68 items, in one row each, those of the two pairs with the fewest answers are left out."""
     table = bp.Comparisons.from_arrays(np.arange(68).reshape(34, 2), items=68)
-    made, plan = design.design_of(table, table, rows.groups_of(np.arange(34), 34), 1 + np.arange(34), None)
+    every, total = rows.groups_of(np.arange(34), 34), 1 + np.arange(34)
+    made, plan = design.design_of(table, table, total, table, every, None)
     assert (plan.kind, plan.matrix) == ("items", 64)
     kept = np.arange(34) >= 2
     np.testing.assert_array_equal(made.parts.sum((0, 1)), 2 * kept)
@@ -551,18 +556,19 @@ def test_bins_hold_as_much_of_all_that_was_shown():
     shown[0, 2] = -1
     points = bp.Items({"features": np.arange(120.0)[:, None]}, 120)
     table = bp.Comparisons.from_arrays(shown, items=points)
-    made, plan = design.design_of(table, table, rows.groups_of(np.arange(40), 40), np.ones(40, int), None)
+    every, total = rows.groups_of(np.arange(40), 40), np.ones(40, int)
+    made, plan = design.design_of(table, table, total, table, every, None)
     sizes = made.parts.sum((0, 2))
     assert plan.kind == "regions" and sizes.sum() == 119 and np.ptp(sizes) == 1
 
 
 def test_guesses_are_among_what_was_shown():
     """Scores of 1 and -1 have variance 1 for a guess between two, with or without room for a third."""
-    score, first = np.tile([[1.0], [-1.0], [0.0]], (1, 3)), np.tile([1, 0, 0], (3, 1))
+    score, first = np.tile([[1.0], [-1.0], [0.0]], (1, 3)), np.array([[0, 1, 2]])
     shown = np.array([[0, 1, -1], [2, 1, -1], [0, 1, 2]])
     who = SimpleNamespace(
         annotator=rows.groups_of(np.array([0, 0, 1]), 2), row=rows.groups_of(np.arange(3), 3)
     )
     task = SimpleNamespace(rows=SimpleNamespace(response="choice", k=3, shown=shown), design=who)
-    found = battery._against(task, SimpleNamespace(score=score), first)
+    found = battery._against(task, SimpleNamespace(score=score, probs=np.ones((4, 3))), first)
     np.testing.assert_allclose(found, [2 / np.sqrt(2), 1 / np.sqrt(2 / 3)])

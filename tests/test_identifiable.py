@@ -12,7 +12,7 @@ from helpers import answers, fit_from_worths
 import bayespref as bp
 from bayespref import choices, diagnostics, losses, models, populations, rewards
 from bayespref.checks.design import design_of
-from bayespref.checks.rows import groups_of, rows_of
+from bayespref.checks.rows import groups_of, rows_of, totals_of
 from bayespref.comparisons import Annotators, Comparisons, Items
 from bayespref.diagnostics import fisher
 from bayespref.diagnostics.free import EPS, spectrum
@@ -309,9 +309,9 @@ def test_the_summary_says_what_checks_say(name):
     """What the summary counts in one pass, and what the design of the checks decides from their arrays."""
     data = DESIGNS[name]
     rows, row = rows_of(data)
-    total = np.bincount(row, None if len(row) == data.answers else np.asarray(data.count), len(rows))
     every = groups_of(np.arange(len(rows)), len(rows))
-    missing = dict(design_of(data, rows, every, total, None)[1].missing)
+    total = totals_of(data, row, len(rows))
+    missing = dict(design_of(data, rows, total, rows, every, None)[1].missing)
     told = {one for one in missing if not one.endswith("_by_annotator")}
     assert set(untestable(data, reach(data))) == set(data.summary().untestable) == told
     found = diagnostics.identifiability(data)
