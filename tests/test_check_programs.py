@@ -14,7 +14,7 @@ from numpyro.infer.util import potential_energy
 
 import bayespref as bp
 from bayespref import models
-from bayespref.checks import answers, battery, problem, programs, replicates, statistics
+from bayespref.checks import answers, battery, nudges, problem, programs, replicates, statistics
 from bayespref.checks import rows as check_rows
 from bayespref.checks.design import design_of
 from bayespref.checks.orthogonal import Task
@@ -147,7 +147,7 @@ def test_modes_are_modes_whatever_the_scales(scales):
 
     @jax.jit
     def potential(z, h, counts):
-        return one.prior(rows, z, h) - one.log_likelihood(rows, z, h, counts)
+        return one.prior(rows, z, h) - nudges.log_likelihood(one.answers(rows, z, h), counts)
 
     slope = jax.jit(jax.value_and_grad(potential))
     for mode, scale, count in zip(found, h, counts, strict=True):
@@ -165,7 +165,7 @@ def test_the_hessian_is_the_exact_one_of_a_logit(scales):
     one, rows, z, h, counts = scales
 
     def potential(z):
-        return one.prior(rows, z, h[0]) - one.log_likelihood(rows, z, h[0], counts[0])
+        return one.prior(rows, z, h[0]) - nudges.log_likelihood(one.answers(rows, z, h[0]), counts[0])
 
     exact = jax.jit(jax.hessian(potential))(z[0])
     np.testing.assert_allclose(

@@ -169,9 +169,7 @@ def _own(design: Design, point: At, parts: np.ndarray) -> float:
     slope = np.asarray(point.slope, np.float64)
     found = (slope[:, None] * slope * point.probs).sum(2)  # (k, k, m)
     found = np.where((which[:, None] < q) & (which < q), found, 0.0)
-    place = (design.annotator.of * (q + 1) + which[:, None, design.row.of]) * (q + 1) + which[
-        :, design.row.of
-    ]
+    place = which[:, None, row] * (q + 1) + which[:, row] + design.annotator.of * (q + 1) ** 2
     _, place = np.unique(place, return_inverse=True)
     sums = np.bincount(place.ravel(), (found[..., row] * design.total).ravel())
     return float(np.square(sums).sum())

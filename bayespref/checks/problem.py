@@ -77,10 +77,6 @@ class Problem(NamedTuple):
         """What the model observes."""
         return self.trace(rows, z, h)[0]["outcome"]["fn"]
 
-    def log_likelihood(self, rows: Comparisons, z: Array, h: Array, counts: Array) -> Array:
-        """Log-probability of answers counted by outcome, (n, o)."""
-        return log_likelihood(self.answers(rows, z, h), counts)
-
     def log_probs(self, rows: Comparisons, z: Array, h: Array, counts: Array) -> Array:
         """(n, o) log-probability of every outcome; classes as the counted answers say who is who."""
         return given_answers(self.answers(rows, z, h), counts).outcome_log_probs()
