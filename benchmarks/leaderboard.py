@@ -27,15 +27,15 @@ OURS = """
 import json, sys, time
 import jax
 import pandas as pd
-import bayespref as bp
+from bayespref import compilation_cache, laplace, ranking, read_table
 from bayespref.models import bradley_terry
-bp.compilation_cache(sys.argv[2])
+compilation_cache(sys.argv[2])
 table = pd.read_parquet(sys.argv[1])
 for repeat in range(int(sys.argv[3])):
     start = time.perf_counter()
-    answers = bp.read_table(table, shown=("model_a", "model_b"), outcome="winner")
-    fit = bp.laplace(jax.random.key(repeat), bradley_terry, answers)
-    bp.ranking(fit)
+    answers = read_table(table, shown=("model_a", "model_b"), outcome="winner")
+    fit = laplace(jax.random.key(repeat), bradley_terry, answers)
+    ranking(fit)
     seconds = time.perf_counter() - start
     print(json.dumps({"tool": "bayespref", "repeat": repeat, "seconds": seconds, "khat": fit.attrs["khat"]}))
 """
