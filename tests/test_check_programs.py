@@ -284,7 +284,7 @@ def test_parts_are_summed_alike_by_place_and_by_product():
     at = statistics.Judged(At(None, slope, None, None), counts, own, None, None, None, None)
     for sums in (
         functools.partial(statistics.by_part, scores),
-        functools.partial(statistics._by_annotator, at),
+        functools.partial(statistics._of_annotators, at),
         functools.partial(statistics._squares, at),
     ):
         np.testing.assert_allclose(sums(made), sums(dense), rtol=1e-5, atol=1e-5)

@@ -343,18 +343,22 @@ def test_pairs_and_cycles_are_the_residuals_of_pairs(plain):
     np.testing.assert_allclose(value(found, "cycles"), want, rtol=5e-3)
 
 
-def test_counted_rows_say_what_single_answers_say(monkeypatch):
-    """Grouped by question, the statistics are those of the answers one by one."""
-    data = answers(sigma(gap(WORTHS)), ids=False).replace(row_columns={}).counted()
-    fit = fitted(models.bradley_terry, data)
-    one, two = [], []
-    for size, kept in ((10**9, one), (0, two)):
+@pytest.mark.parametrize("ids", [False, True], ids=["pooled", "by annotator"])
+def test_counted_rows_say_what_single_answers_say(monkeypatch, ids):
+    """Grouped by question, or by annotator and question, statistics are those of the answers one by one."""
+    data = answers(sigma(gap(WORTHS)), ids=ids).replace(row_columns={})
+    if ids:
+        data = data.replace(annotator=data.annotator // 10, annotators=bp.Annotators({}, 4))
+    fit = fitted(models.bradley_terry, data := data.counted())
+    found = []
+    for size in (10**9, 0):
         monkeypatch.setattr(rows, "SINGLE_ROWS", size)
-        found = battery.battery(jax.random.key(2), models.bradley_terry, fit, replicates=39, time=None)
-        kept += [dict(zip(found.names, found.observed, strict=True))]
-    assert one[0].keys() == two[0].keys()
-    for name, figure in one[0].items():
-        np.testing.assert_allclose(two[0][name], figure, rtol=2e-3, atol=2e-3, err_msg=name)
+        found.append(battery.battery(jax.random.key(2), models.bradley_terry, fit, replicates=39, time=None))
+    one, two = found
+    assert one.names == two.names and ("self_consistency" in one.names) == ids
+    np.testing.assert_allclose(two.observed, one.observed, rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(two.effect, one.effect, rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(two.against, one.against, rtol=1e-4, atol=1e-4)
 
 
 # ---- verdicts --------------------------------------------------------------------------------------------

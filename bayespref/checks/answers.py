@@ -43,9 +43,10 @@ def by_question(own: np.ndarray, asked: Groups, outcomes: int) -> np.ndarray:
     if own.ndim == 3:
         return asked.sums(own).swapaxes(1, 2)
     size = outcomes * asked.size
-    cells = own + size * np.arange(len(own))[:, None]
-    counts = np.bincount(cells.ravel(), minlength=size * len(own)).astype(np.float32)
-    return np.ascontiguousarray(counts.reshape(len(own), outcomes, asked.size).swapaxes(1, 2))
+    found = np.empty((len(own), asked.size, outcomes), np.float32)
+    for place, out in zip(own, found, strict=True):
+        out[:] = np.bincount(place, minlength=size).reshape(outcomes, -1).T
+    return found
 
 
 def of_rows(values: np.ndarray, own: np.ndarray, row: np.ndarray) -> np.ndarray:

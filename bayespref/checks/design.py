@@ -201,25 +201,23 @@ def _annotators(rows: Comparisons, total: np.ndarray, missing: dict[str, str]) -
     return len(rows.annotators)
 
 
-def _covariates(
-    rows: Comparisons, total: np.ndarray, missing: dict[str, str]
-) -> tuple[list[str], np.ndarray]:
-    """Names and (c, k, n) values of numeric columns of what was shown, in standard deviations within rows."""
-    there = np.asarray(rows.shown) >= 0
+def _covariates(few: Comparisons, asked: np.ndarray, missing: dict[str, str]) -> tuple[list[str], np.ndarray]:
+    """Names and (c, k, m) columns of numbers of what was shown, in standard deviations within questions."""
+    there = np.asarray(few.shown) >= 0
     found: dict[str, np.ndarray] = {}
-    for name, value in rows.shown_columns.items():
+    for name, value in few.shown_columns.items():
         table = np.asarray(value, np.float64)
         if name == "features":
-            found |= {label: table[..., j] for j, label in enumerate(rows.feature_names)}
+            found |= {label: table[..., j] for j, label in enumerate(few.feature_names)}
         elif table.ndim == 2:
             found[name] = table
-    for name, value in rows.items.columns.items():
+    for name, value in few.items.columns.items():
         table = np.asarray(value, np.float64)
         if table.ndim == 1:
-            found[name] = table[np.asarray(rows.shown)]
+            found[name] = table[np.asarray(few.shown)]
     kept, columns = [], []
     for name, value in found.items():
-        scaled = _standard(value[..., None], there[..., None], total)[..., 0]
+        scaled = _standard(value[..., None], there[..., None], asked)[..., 0]
         if np.any(scaled) and len(found) <= COVARIATES:
             kept.append(name)
             columns.append(scaled)
@@ -242,23 +240,23 @@ def _time(rows: Comparisons, total: np.ndarray, name: str | None) -> np.ndarray 
     return centred / np.sqrt(np.average(np.square(centred), weights=total))
 
 
-def _parts(rows: Comparisons, total: np.ndarray) -> tuple[np.ndarray, str, np.ndarray | None]:
-    """(n, k, q) what was shown as items, features or bins; its kind; (f, n) signs of pairs of bins."""
-    shown, m = np.asarray(rows.shown), rows.items.size
+def _parts(few: Comparisons, asked: np.ndarray) -> tuple[np.ndarray, str, np.ndarray | None]:
+    """(m, k, q) what was shown as items, features or bins; its kind; (f, m) signs of pairs of bins."""
+    shown, m = np.asarray(few.shown), few.items.size
     there = (shown >= 0)[..., None]
-    features = rows.items.columns.get("features")
-    on_shown = rows.shown_columns.get("features")
-    if on_shown is not None and on_shown.shape[-1] <= DIRECTIONS and (m > DIRECTIONS or m <= rows.k):
+    features = few.items.columns.get("features")
+    on_shown = few.shown_columns.get("features")
+    if on_shown is not None and on_shown.shape[-1] <= DIRECTIONS and (m > DIRECTIONS or m <= few.k):
         table = np.asarray(on_shown, np.float64)
-        return _standard(table, there, total), "features", None
+        return _standard(table, there, asked), "features", None
     if features is not None and m > DIRECTIONS and features.shape[1] in BINS:
-        where, bins = _bins(np.asarray(features, np.float64), _times_shown(shown, total, m))
+        where, bins = _bins(np.asarray(features, np.float64), _times_shown(shown, asked, m))
         parts = there * (where[shown][..., None] == np.arange(bins))
-        field = _field(where[shown], bins) if rows.k == 2 else None
+        field = _field(where[shown], bins) if few.k == 2 else None
         return parts, "regions", field
     if features is not None and m > DIRECTIONS and features.shape[1] <= DIRECTIONS:
-        return _standard(np.asarray(features, np.float64)[shown], there, total), "features", None
-    parts = there * (shown[..., None] == _most_shown(_times_shown(shown, total, m)))
+        return _standard(np.asarray(features, np.float64)[shown], there, asked), "features", None
+    parts = there * (shown[..., None] == _most_shown(_times_shown(shown, asked, m)))
     return parts, "items", None
 
 

@@ -146,7 +146,7 @@ def information_at(
         answers = point.probs * moved.swapaxes(-1, -2)
         flat = (design.asked * answers).reshape(-1, columns, cells)
         crossed = flat @ nudges.shared.reshape(-1, cells).T
-        return found, crossed, _by_annotator(answers, design, point, nudges.effects, parts)
+        return found, crossed, _of_annotators(answers, design, point, nudges.effects, parts)
 
     found = in_chunks(of_units, (*same, units, nothing), chunk)
     whole = len(units) * columns
@@ -155,7 +155,7 @@ def information_at(
     return Information(*(np.asarray(field, np.float64) for field in fields))
 
 
-def _by_annotator(answers: np.ndarray, design: Design, point: At, effects, parts: np.ndarray) -> np.ndarray:
+def _of_annotators(answers: np.ndarray, design: Design, point: At, effects, parts: np.ndarray) -> np.ndarray:
     """(c, s, p, a) answers (c, s, o, m) along effects (e, o, m), then parts (q, o, m), by annotator."""
     if design.annotator is None:
         return np.zeros((*answers.shape[:2], len(effects) + len(parts), 0), np.float32)

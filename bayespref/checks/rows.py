@@ -54,9 +54,11 @@ def totals_of(data: Comparisons, row: np.ndarray, rows: int) -> np.ndarray:
 def apart(model: Model, rows: Comparisons) -> tuple[Comparisons, Groups]:
     """The questions (m,): rows that neither the model nor a check tells apart, and which each row (n,) asks.
 
-    Checks ask what was shown; who answered, and when, they know of every row.
+    Checks ask what was shown, and its columns of numbers; who answered, and when, they know of every row.
     """
-    bare = blanked(model, rows).replace(shown_columns=rows.shown_columns)
+    bare = blanked(model, rows)
+    asked = {n: v for n, v in rows.shown_columns.items() if v.ndim == 2 or n == "features"}
+    bare = bare.replace(shown_columns=bare.shown_columns | asked)
     _, first, inverse = np.unique(row_codes(bare), return_index=True, return_inverse=True)
     size = int(np.ceil(STEP ** np.ceil(np.log(len(first)) / np.log(STEP))))
     if size > WORTH * len(rows):

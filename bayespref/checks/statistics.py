@@ -12,7 +12,7 @@ import numpy as np
 
 from bayespref.checks.answers import late, of_rows
 from bayespref.checks.design import Design, Plan
-from bayespref.checks.residuals import At, ahead, over_answers, parts, weight_of
+from bayespref.checks.residuals import At, ahead, over_answers, weight_of
 
 CLUSTERED = ("position", "covariate")
 """Checks whose nudge may differ by annotator without being wrong on average: variance by annotator."""
@@ -168,7 +168,7 @@ def _part(of_each: np.ndarray, slope: np.ndarray) -> np.ndarray:
 
 
 def _tastes(judged: Judged, design: Design, fixed: Fixed, own: np.ndarray) -> Statistics:
-    each = _by_annotator(judged, design)
+    each = _of_annotators(judged, design)
     if len(fixed.tastes):
         each = each - _part(fixed.tastes, judged.slope)
     moment = each @ each.swapaxes(1, 2) - _squares(judged, design)
@@ -183,12 +183,13 @@ def _tastes(judged: Judged, design: Design, fixed: Fixed, own: np.ndarray) -> St
     return {"shared_tastes": (strongest, spread), "personal_tastes": (trace, spread)}
 
 
-def _by_annotator(judged: Judged, design: Design) -> np.ndarray:
+def _of_annotators(judged: Judged, design: Design) -> np.ndarray:
     """(c, q, a) sums of scores by part and annotator."""
     assert design.annotator is not None
-    if design.own_part is None:
-        return design.annotator.sums(of_rows(parts(judged.point, design), judged.own, design.row.of))
     slopes = of_rows(judged.point.slope, judged.own, design.row.of)
+    if design.own_part is None:
+        each = ((slopes * part[:, design.row.of]).sum(1) for part in design.parts.swapaxes(0, 1))
+        return np.stack([design.annotator.sums(one) for one in each], 1)
     sums = design.own_part.sums(slopes.reshape(len(slopes), -1))
     return sums.reshape(len(slopes), -1, design.annotator.size)[:, : design.parts.shape[1]]
 
@@ -196,23 +197,23 @@ def _by_annotator(judged: Judged, design: Design) -> np.ndarray:
 def _squares(judged: Judged, design: Design) -> np.ndarray:
     """(c, q, q) what single answers add to the squares of annotators' sums, by part."""
     slope, q = judged.point.slope, design.parts.shape[1]
-    of_rows = (judged.counts[:, None, None] * slope[:, :, None] * slope[:, None]).sum(-2)
+    each = (judged.counts[:, None, None] * slope[:, :, None] * slope[:, None]).sum(-2)
     if design.two_parts is not None:
-        sums = design.two_parts.sums(of_rows.reshape(len(of_rows), -1))
+        sums = design.two_parts.sums(each.reshape(len(each), -1))
         return sums.reshape(-1, q + 1, q + 1)[:, :q, :q]
     terms = np.ndindex(len(design.parts), len(design.parts))
-    found = [(of_rows[:, i, j, None] * design.parts[i]) @ design.parts[j].T for i, j in terms]
+    found = [(each[:, i, j, None] * design.parts[i]) @ design.parts[j].T for i, j in terms]
     return np.sum(found, 0)
 
 
 def _pairs(judged: Judged, expected: np.ndarray, design: Design, plan: Plan) -> Statistics:
     assert design.pair_sign is not None
     residual = ahead(judged.point)
-    by_row = design.pair_sign * (judged.counts * residual).sum(-2)
+    of_pairs = design.pair_sign * (judged.counts * residual).sum(-2)
     variance = (expected * np.square(residual)).sum(-2)
     found: Statistics = {}
     if plan.matrix:
-        found |= _cycles(judged, by_row, variance, expected, design, plan)
+        found |= _cycles(judged, of_pairs, variance, expected, design, plan)
     if plan.cells:
         twice, pairs = _repeated(judged, residual, design)
         found["self_consistency"] = twice, np.sqrt(np.maximum(twice, 0.0) / np.maximum(pairs, 1e-6))
@@ -226,18 +227,18 @@ def _repeated(judged: Judged, residual: np.ndarray, design: Design) -> tuple[np.
     signed = np.stack([design.pair_sign * residual, np.square(residual)], 1)
     one, square = of_rows(signed, own, row).swapaxes(0, 1)
     twice = np.square(design.again.sums(one)).sum(-1) - square.sum(-1)
-    alone = (judged.point.probs * np.square(residual)).sum(-2)[:, row] * design.total[design.repeats]
-    return twice, np.square(design.again.sums(alone)).sum(-1) - np.square(alone).sum(-1)
+    each, total = (judged.point.probs * np.square(residual)).sum(-2)[:, row], design.total[design.repeats]
+    return twice, np.square(design.again.sums(each * total)).sum(-1) - (np.square(each) * total).sum(-1)
 
 
 def _cycles(
-    judged: Judged, by_row: np.ndarray, variance: np.ndarray, whole: np.ndarray, design: Design, plan: Plan
+    judged: Judged, of_pairs: np.ndarray, variance: np.ndarray, whole: np.ndarray, design: Design, plan: Plan
 ) -> Statistics:
     """Residuals of pairs, and as a matrix without what a better curve explains of `whole` (c, o, m)."""
     assert design.pair is not None and design.pair_sign is not None and design.pair_items is not None
     curve = judged.clean[:, [plan.scalars.index(name) for name in CURVE]]
     bent = design.pair_sign * (curve * (whole * ahead(judged.point))[:, None]).sum(-2)
-    excess, expected, *explained = design.pair.sums(np.stack([by_row, variance, *bent.swapaxes(0, 1)]))
+    excess, expected, *explained = design.pair.sums(np.stack([of_pairs, variance, *bent.swapaxes(0, 1)]))
     bent = (_size(curve, judged.counts, whole)[:, None] @ np.stack(explained, 1))[:, 0]
     scaled, bent = (each / np.sqrt(np.maximum(expected, 1e-6)) for each in (excess, bent))
     low, high = design.pair_items.T
