@@ -196,6 +196,14 @@ def test_rows_that_a_model_does_not_tell_apart_are_one():
     few, row = check_rows.apart(models.bradley_terry, rows)
     assert len(np.unique(row.of)) == 12 <= len(few) == row.size < 12 * check_rows.STEP
     np.testing.assert_array_equal(np.asarray(few.shown)[row.of], data.shown)
+    one, z, h = replicates.draws_of(
+        np.random.default_rng(0), models.bradley_terry, fitted(models.bradley_terry, data), data, few, 2
+    )
+    own = answers.answered(data, np.arange(200), row, np.ones(200, int), 2)
+    point = one.point(few, z[0], h[0], answers.by_question(own, row, 2)[0])
+    whole = one.point(rows, z[0], h[0], np.eye(2, dtype=np.float32)[np.asarray(data.outcome)])
+    for each, want in zip(point, whole, strict=True):
+        np.testing.assert_allclose(np.asarray(each)[..., row.of], want, rtol=1e-5, atol=1e-6)
     _, row = check_rows.apart(models.rationality_by_annotator, rows)
     questions = np.column_stack([np.asarray(data.shown), np.asarray(data.annotator)])
     assert len(np.unique(row.of)) == len(np.unique(questions, axis=0)) > 100
@@ -287,4 +295,4 @@ def test_parts_are_summed_alike_by_place_and_by_product():
         functools.partial(statistics._of_annotators, at),
         functools.partial(statistics._squares, at),
     ):
-        np.testing.assert_allclose(sums(made), sums(dense), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(sums(made), sums(dense), rtol=1e-6, atol=1e-6)

@@ -65,10 +65,13 @@ class Design(NamedTuple):
 
     def by_own_part(self, values: np.ndarray) -> np.ndarray:
         """(..., q, a) sums by part and annotator of (..., k, m), where each thing shown is one part."""
+        return self.own_sums(np.take(values, self.row.of, -1, mode="clip") * self.total)
+
+    def own_sums(self, of_rows: np.ndarray) -> np.ndarray:
+        """(..., q, a) sums by part and annotator of (..., k, n), where each thing shown is one part."""
         assert self.annotator is not None and self.own_part is not None
-        of_rows = np.take(values, self.row.of, -1, mode="clip") * self.total
-        sums = self.own_part.sums(of_rows.reshape(*values.shape[:-2], -1))
-        return sums.reshape(*values.shape[:-2], -1, self.annotator.size)[..., :-1, :]
+        sums = self.own_part.sums(of_rows.reshape(*of_rows.shape[:-2], -1))
+        return sums.reshape(*of_rows.shape[:-2], -1, self.annotator.size)[..., :-1, :]
 
     def within(self) -> np.ndarray:
         """(m,) sum of squares of the times of a question's answers about their mean."""

@@ -190,8 +190,7 @@ def _of_annotators(judged: Judged, design: Design) -> np.ndarray:
     if design.own_part is None:
         each = ((slopes * part[:, design.row.of]).sum(1) for part in design.parts.swapaxes(0, 1))
         return np.stack([design.annotator.sums(one) for one in each], 1)
-    sums = design.own_part.sums(slopes.reshape(len(slopes), -1))
-    return sums.reshape(len(slopes), -1, design.annotator.size)[:, : design.parts.shape[1]]
+    return design.own_sums(slopes)
 
 
 def _squares(judged: Judged, design: Design) -> np.ndarray:
