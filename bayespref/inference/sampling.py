@@ -17,7 +17,7 @@ from bayespref.inference.blocks import Block, Chain, Tuning, advance
 from bayespref.inference.meshes import fetched, over_chains
 from bayespref.inference.program import Model
 from bayespref.inference.scales import Beginning
-from bayespref.inference.tuning import LARGEST, Step, rescaled, settled, stepped
+from bayespref.inference.tuning import LARGEST, Step, off_return, rescaled, settled, stepped
 
 if TYPE_CHECKING:
     from bayespref.inference.checkpoint import Checkpoint
@@ -82,7 +82,7 @@ def begin(key: Array, begun: Beginning) -> State:
     """A run before its first block."""
     keys = jax.random.split(key, len(begun.positions))
     chains = [Chain(jnp.asarray(p), k) for p, k in zip(begun.positions, keys, strict=True)]
-    first = min(1.0, 1.5 * begun.positions.shape[1] ** -0.25)
+    first = off_return(min(1.0, 1.5 * begun.positions.shape[1] ** -0.25))
     return State(0, chains, Tuning(jnp.asarray(begun.scale), first), [], [], [])
 
 
