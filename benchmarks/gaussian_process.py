@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -128,16 +129,18 @@ def report(rows: pd.DataFrame, repeats: int) -> None:
     medians = rows.groupby([*by, "when"])["seconds"].median().unstack()[["first", "later", "again"]]
     table = medians.join(rows.groupby(by)["loss"].median()).reset_index()
     text = table.to_markdown(index=False, floatfmt=",.3g")
-    ours, theirs = (medians.xs(tool, level="tool") for tool in ("bayespref", "BoTorch"))
-    told = "\n".join(
-        f"- {points:,} points: **{theirs['first'].loc[points].item() / ours['first'].loc[points].item():.1f}** "
-        f"times as fast as BoTorch, **{theirs['again'].loc[points].item() / ours['again'].loc[points].item():.1f}** "
-        "again"
-        for points in theirs.index.get_level_values("points")
-    )
+    told = "\n".join(_ratios(medians))
     print(text, told, sep="\n\n")
     said = __doc__.split("\n\n    python")[0]
     HERE.with_suffix(".md").write_text(f"# {said}\n\nMedians of {repeats} processes.\n\n{text}\n\n{told}\n")
+
+
+def _ratios(medians: pd.DataFrame) -> Iterator[str]:
+    """How much longer BoTorch takes, for each number of points that it is given."""
+    ours, theirs = (medians.xs(tool, level="tool").droplevel("answers") for tool in ("bayespref", "BoTorch"))
+    for points, ratio in (theirs / ours).dropna(how="all").iterrows():
+        first, again = ratio["first"], ratio["again"]
+        yield f"- {points:,} points: BoTorch takes **{first:.1f}** times as long, **{again:.1f}** again"
 
 
 if __name__ == "__main__":

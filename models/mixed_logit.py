@@ -47,6 +47,6 @@ def mixed_logit(comparisons, *, common=(), scale=1.0, spread=1.0, correlated=Tru
         correlated=correlated,
         around=coefficient[varying],
     )
-    deviation = (comparisons.features - mean)[..., varying]
-    own = jnp.einsum("nkd,nd->nk", deviation, taste[comparisons.annotator])
-    bp.observe(comparisons, choices.logit(constant + reward(comparisons.features) + own))
+    weights = jnp.broadcast_to(coefficient, (len(taste), len(names))).at[:, varying].add(taste)
+    utility = jnp.einsum("nkd,nd->nk", comparisons.features - mean, weights[comparisons.annotator])
+    bp.observe(comparisons, choices.logit(constant + utility))

@@ -20,7 +20,7 @@ from bayespref.comparisons import Comparisons
 from bayespref.inference import starting
 from bayespref.inference.program import run
 from bayespref.inference.refit import last_draws, middle, unconstrained
-from bayespref.inference.relabel import numbering
+from bayespref.inference.relabel import _cheapest, numbering
 
 WORTHS = np.random.default_rng(8).normal(size=(3, 5)) * 1.5
 KEY = jax.random.key(0)
@@ -132,6 +132,16 @@ def test_draws_are_numbered_alike():
     named = np.take_along_axis(draws, shuffle[:, None, :], 2)
     again = np.take_along_axis(named, numbering(named)[:, None, :], 2)
     np.testing.assert_array_equal(again, draws)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4, 5])
+def test_numberings_are_the_cheapest_of_all(classes):
+    cost = np.random.default_rng(0).normal(size=(50, classes, classes))
+    found = _cheapest(cost)
+    for one, order in zip(cost, found, strict=True):
+        every = itertools.permutations(range(classes))
+        least = min(sum(one[row, column] for row, column in enumerate(each)) for each in every)
+        np.testing.assert_allclose(one[np.arange(classes), order].sum(), least)
 
 
 REFUSED = {

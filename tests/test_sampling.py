@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from helpers import answers
 from jax.flatten_util import ravel_pytree
+from numpyro.infer.hmc import hmc
+from numpyro.infer.util import ParamInfo
 from scipy.stats import norm
 from test_inference import board
 
@@ -16,7 +18,7 @@ from bayespref.inference import sampling, scales, starting
 from bayespref.inference.blocks import Block, Tuning
 from bayespref.inference.flat import ravel, traceable
 from bayespref.inference.program import sites_of
-from bayespref.inference.tuning import FAITH, plan, rescaled, settled, stepped
+from bayespref.inference.tuning import FAITH, off_return, plan, rescaled, settled, stepped
 from bayespref.models import bradley_terry, crowd_tastes, rationality_by_annotator
 
 KEY = jax.random.key(2)
@@ -52,6 +54,35 @@ def block(position, slope, share=0.8):
 def test_the_step_size_in_the_end_is_the_mean_of_late_ones():
     assert settled([(50, 9.0), (25, 1.0), (75, 16.0)]) == pytest.approx(16.0)
     assert settled([(50, 9.0), (50, 1.0), (50, 16.0)]) == pytest.approx(4.0)
+
+
+def test_trees_do_not_close_upon_themselves():
+    """In a normal posterior no tree outgrows the one that turns by a half; beside it some grow tenfold."""
+    init, sample = hmc(lambda u: 0.5 * jnp.sum(u * u), algo="NUTS")
+
+    @jax.jit
+    def longest(size):
+        here, one = jax.random.normal(KEY, (100,)), jnp.ones(100)
+        fixed = {"adapt_step_size": False, "adapt_mass_matrix": False, "inverse_mass_matrix": one}
+        at = ParamInfo(here, 0.5 * jnp.sum(here * here), here)
+        state = init(at, 0, step_size=size, max_tree_depth=10, rng_key=KEY, **fixed)
+
+        def draw(state, _):
+            state = sample(state)
+            return state, state.num_steps
+
+        return jax.lax.scan(draw, state, None, length=60)[1].max()
+
+    assert longest(0.42) >= 63 and longest(0.204) >= 127
+    for size in (0.204, 0.39, 0.407, 0.42, 0.43, 0.44, 0.47):
+        assert longest(off_return(size)) <= 2 ** np.ceil(np.log2(np.pi / size)) - 1 + 1e-9
+
+
+def test_a_step_is_lengthened_little_and_once():
+    sizes = np.geomspace(0.005, 3, 500)
+    longer = np.array([off_return(size) for size in sizes])
+    np.testing.assert_array_equal([off_return(size) for size in longer], longer)
+    assert (longer >= sizes).all() and (longer < 1.14 * sizes).all()  # 1.03 / .97 x 15 / 14
 
 
 @pytest.mark.parametrize("dense", [False, True])

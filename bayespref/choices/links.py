@@ -40,12 +40,18 @@ def apart(x: Array) -> Array:
     return jax.lax.optimization_barrier(x)
 
 
+@jax.custom_jvp
 def log_sigmoid(x: Array) -> Array:
     """Log 1 / (1 + exp(-x)), written so that processors take several numbers at a time.
 
     `jax.nn.log_sigmoid` looks for what is not a number, and takes three times as long.
     """
     return jnp.minimum(x, 0.0) - jnp.log1p(jnp.exp(-jnp.abs(x)))
+
+
+@log_sigmoid.defjvp
+def _log_sigmoid_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    return log_sigmoid(primals[0]), jax.nn.sigmoid(-primals[0]) * tangents[0]
 
 
 @jax.custom_jvp
@@ -62,30 +68,24 @@ def _tallied_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) ->
     return _tallied(ahead, tally), slope * tangents[0]
 
 
-@jax.custom_jvp
 def _chosen(score: Array, value: Array) -> Array:
-    """(...,) log-softmax of scores (..., k) at the columns `value` (...,).
-
-    Its derivative is written out below: that of an index is a scatter, four times as slow as all the rest.
-    """
+    """(...,) log-softmax of scores (..., k) at the columns `value` (...,)."""
     if score.shape[-1] == 2:
-        return log_sigmoid(_lead(score, value))
+        return log_sigmoid(apart((score[..., 0] - score[..., 1]) * _sign(value)))
+    return _picked(score, value)
+
+
+@jax.custom_jvp
+def _picked(score: Array, value: Array) -> Array:
+    """`_chosen` of more than two; the derivative of an index is a scatter, four times as slow as the rest."""
     return pick(jax.nn.log_softmax(score, -1), value)
 
 
-@_chosen.defjvp
-def _chosen_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+@_picked.defjvp
+def _picked_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
     score, value = primals
-    if score.shape[-1] == 2:
-        surprise = jax.nn.sigmoid(-_lead(score, value)) * _sign(value)
-        return _chosen(score, value), surprise * (tangents[0][..., 0] - tangents[0][..., 1])
     surprise = (jnp.arange(score.shape[-1]) == value[..., None]) - jax.nn.softmax(score, -1)
-    return _chosen(score, value), (surprise * tangents[0]).sum(-1)
-
-
-def _lead(score: Array, value: Array) -> Array:
-    """(...,) score of the one chosen less that of the other, of two."""
-    return apart((score[..., 0] - score[..., 1]) * _sign(value))
+    return _picked(score, value), (surprise * tangents[0]).sum(-1)
 
 
 def _sign(value: Array) -> Array:

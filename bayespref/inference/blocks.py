@@ -21,6 +21,7 @@ from numpyro.infer.util import ParamInfo
 from bayespref.comparisons import Comparisons
 from bayespref.inference.ahead import like
 from bayespref.inference.flat import Flat
+from bayespref.inference.hoisting import ahead_of_loop
 from bayespref.inference.meshes import CHAIN
 from bayespref.inference.program import Model
 from bayespref.inference.starting import potential_of, slope_of
@@ -102,6 +103,14 @@ def _slopes_of(model: Model, unravel: Callable) -> Callable:
     return jax.jit(jax.vmap(slope_of(model, unravel), in_axes=(0, None)))
 
 
+def _ahead_of_loop(function: Callable[[Array], Array], x: Array) -> Callable[[Array], Array]:
+    """The same function of vectors; what it and its gradient make of the data alone is computed here."""
+    both = ahead_of_loop(jax.value_and_grad(function), x)
+    height = jax.custom_vjp(lambda x: both(x)[0])
+    height.defvjp(both, lambda slope, cotangent: (cotangent * slope,))
+    return height
+
+
 @functools.lru_cache(maxsize=64)
 def _program_of(
     model: Model, unravel: Callable, size: int, depth: int, *, together: bool, mesh: Mesh | None
@@ -117,7 +126,8 @@ def _program_of(
 
         here = jnp.zeros_like(chain.position)
         slope = scale.T @ info.z_grad if scale.ndim == 2 else scale * info.z_grad
-        init, sample = hmc(lambda u: potential(place(u), comparisons), algo="NUTS")
+        height = _ahead_of_loop(lambda x: potential(x, comparisons), here)
+        init, sample = hmc(lambda u: height(place(u)), algo="NUTS")
         state = init(
             ParamInfo(here, info.potential_energy, slope),
             0,

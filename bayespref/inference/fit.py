@@ -37,7 +37,7 @@ from bayespref.inference.program import (
     run,
     sites_of,
 )
-from bayespref.inference.relabel import relabelled
+from bayespref.inference.relabel import classes_of, log_memberships, relabelled
 from bayespref.losses import NAMES as LOSSES
 from bayespref.losses import refuse_loss
 
@@ -141,9 +141,12 @@ def _stored(model, comparisons, sites: dict[str, Site], total: int) -> tuple[str
 def lowered_build(model: Model, comparisons: Comparisons, total: int, *, mode: bool) -> Iterator[Lowered]:
     """What `build` will run for so many draws, and the mode, to be compiled before they are there."""
     sites = sites_of(model, comparisons)
+    latent = {site.name: like((total + mode, *site.shape)) for site in sites.values() if site.latent}
     if names := _stored(model, comparisons, sites, total):
-        latent = {site.name: like((total + mode, *site.shape)) for site in sites.values() if site.latent}
         yield _compute.lower(model, names, comparisons, latent)
+    classes, exchangeable = classes_of(model, comparisons)
+    if classes > 1 and exchangeable:
+        yield log_memberships.lower(model, comparisons, latent)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

@@ -98,8 +98,8 @@ def nuts(
     }
     draw = sampler(model, progress=progress, checkpoint=checkpoint, mesh=mesh, **settings)
     run_key, start_key = jax.random.split(key)
-    start = chain_starts(generator(start_key), model, comparisons, chains)
-    latent, stats = draw(run_key, comparisons, start)
+    random = generator(start_key)
+    latent, stats = draw(run_key, comparisons, lambda: chain_starts(random, model, comparisons, chains))
     return warn(build(model, comparisons, latent, key=key, method="nuts", settings=settings, stats=stats))
 
 
@@ -115,10 +115,11 @@ def sampler(
     mesh: Mesh | None = None,
     checkpoint: str | os.PathLike | None = None,
     progress: bool = False,
-) -> Callable[[Array, Comparisons, Values | None], tuple[Values, dict[str, np.ndarray]]]:
+) -> Callable[[Array, Comparisons, Callable[[], Values | None]], tuple[Values, dict[str, np.ndarray]]]:
     """A function from key, data and starts to draws, compiled once for all data of one shape.
 
-    Starts are (chains, ...) values of every latent site, unconstrained, or None to start near the mode.
+    Starts are found while programs compile: a function without arguments to (chains, ...) values of every
+    latent site, unconstrained, or to None to start near the mode.
     """
     if chain_method is not None and chain_method not in METHODS:
         raise refuse(f"chain_method is one of {METHODS}, or None", repr(chain_method))
@@ -131,12 +132,13 @@ def sampler(
     if not 0 < target_accept < 1:
         raise refuse("target_accept lies between 0 and 1", str(target_accept))
 
-    def draw(key: Array, comparisons: Comparisons, start: Values | None):
+    def draw(key: Array, comparisons: Comparisons, starts: Callable[[], Values | None]):
         own, begin_key = jax.random.split(key)
         fewer = condensed(model, comparisons)
-        if method_of(chain_method, mesh) != "vectorized":
-            with Ahead() as ahead:
+        with Ahead() as ahead:
+            if method_of(chain_method, mesh) != "vectorized":
                 ahead(_programs(model, comparisons, fewer, own, max_tree_depth, chains * draws))
+            start = starts()
         begun = beginning(generator(begin_key), model, spread(fewer, mesh), chains, start)
         run = Run(model, begun.unravel, fewer, target_accept, max_tree_depth, chain_method, mesh)
         steps = plan(warmup, draws)

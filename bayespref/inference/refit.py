@@ -44,8 +44,11 @@ def refitter(
 
         def refit(key: Array, left_out: np.ndarray) -> Values:
             data = without(left_out)
-            own = chain_starts(generator(key), model, data, chains) if start is None else start
-            latent, _ = sample(key, data, own)
+
+            def starts() -> Values | None:
+                return chain_starts(generator(key), model, data, chains) if start is None else start
+
+            latent, _ = sample(key, data, starts)
             return jax.tree.map(lambda value: value.reshape(-1, *value.shape[2:]), latent)
 
     elif method == "laplace":

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from scipy.optimize import linear_sum_assignment
@@ -17,7 +17,8 @@ from bayespref.populations import LatentClasses
 
 AXIS = "class"
 """The dimension along which sites are renumbered."""
-ROUNDS = 30
+ROUNDS, FEW = 30, 4
+"""How often draws and their mean take turns; classes of which all numberings are tried."""
 
 
 def relabelled(model: Model, comparisons: Comparisons, draws: Values, sites: dict[str, Site]) -> Values:
@@ -41,7 +42,7 @@ def relabelled(model: Model, comparisons: Comparisons, draws: Values, sites: dic
             at = order.reshape(
                 len(order), *(order.shape[1] if a == axis else 1 for a in range(1, value.ndim))
             )
-            renumbered[name] = jnp.take_along_axis(renumbered[name], jnp.asarray(at), axis)
+            renumbered[name] = np.take_along_axis(np.asarray(renumbered[name]), at, axis)
     return renumbered
 
 
@@ -89,10 +90,19 @@ def numbering(membership: np.ndarray) -> np.ndarray:
     mean, order = membership[certain], np.zeros((draws, classes), int)
     for _ in range(ROUNDS):
         cost = -np.einsum("sak,aj->sjk", membership, np.log(np.maximum(mean, 1e-12)))
-        new = np.array([linear_sum_assignment(one)[1] for one in cost])
+        new = _cheapest(cost)
         if (new == order).all():
             break
         order = new
         mean = np.take_along_axis(membership, order[:, None, :], 2).mean(0)
     largest = np.argsort(-mean.sum(0), kind="stable")
     return order[:, largest]
+
+
+def _cheapest(cost: np.ndarray) -> np.ndarray:
+    """(s, K) column for each row of costs (s, K, K), each taken once, at the least total."""
+    classes = cost.shape[-1]
+    if classes > FEW:
+        return np.array([linear_sum_assignment(one)[1] for one in cost])
+    every = np.array(list(itertools.permutations(range(classes))))
+    return every[cost[:, np.arange(classes), every].sum(-1).argmin(-1)]

@@ -81,7 +81,7 @@ def modes(
     """
     median = fetched(medians(model, comparisons))
     unravel = ravel(median)[1]
-    gradient, curvature = slope_of(model, unravel), hessian_of(model, unravel)
+    gradient = slope_of(model, unravel)
 
     def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
         return finite(*gradient(traceable(vector), comparisons))
@@ -94,9 +94,9 @@ def modes(
 
     points, mass = [], []
     for vector in _distinct([search() for _ in range(SEARCHES)])[:KEPT]:
-        matrix = np.asarray(curvature(traceable(vector), comparisons), np.float64)
-        eigenvalues = np.linalg.eigvalsh((matrix + matrix.T) / 2)
-        if eigenvalues[0] > jnp.finfo(jnp.result_type(float)).eps * eigenvalues[-1]:
+        matrix, error = curvature_by_differences(objective, vector)
+        eigenvalues = np.linalg.eigvalsh(matrix)
+        if eigenvalues[0] > error:
             points.append(unravel(traceable(vector)))
             mass.append(-objective(vector)[0] - 0.5 * np.log(eigenvalues).sum())
     return points, np.array(mass)

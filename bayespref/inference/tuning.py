@@ -15,8 +15,8 @@ LAST = 0.2
 """Share of warm-up, at most LARGEST draws, that settles the step size at the end."""
 FAITH = 10
 """Draws' worth of faith in the scales that a window starts with."""
-DEEPEST, MARGIN = 10, 0.03
-"""Doublings of a tree, and how far steps are kept from sizes at which trees close upon themselves."""
+DOUBLINGS, MARGIN = range(3, 10), 0.03
+"""Of trees that may close upon themselves, and how far steps are kept from sizes at which they do."""
 
 
 class Step(NamedTuple):
@@ -77,16 +77,15 @@ def off_return(size: float) -> float:
     In a normal posterior of unit scales a step of e turns by 2 arcsin(e / 2), and a tree of 2^k - 1 steps is
     told to end when it has turned by a half to a whole. Where a tree just fails to turn by a half and its
     double turns by more than a whole, no tree is told, and doubles on: ten times the steps (measured, in 200
-    dimensions at e = 0.42).
+    dimensions at e = 0.42). Steps so long that three are a half turn are those of few dimensions, where ends
+    point at random enough.
 
     Example:
         >>> off_return(0.35), round(off_return(0.42), 3)
         (0.35, 0.458)
     """
-    if size >= 2:
-        return size
-    angle = 2 * np.arcsin(size / 2)
-    for doublings in range(2, DEEPEST):
+    angle = 2 * np.arcsin(min(size, 2.0) / 2)
+    for doublings in DOUBLINGS:
         least = (1 - MARGIN) * 2 * np.pi / (2 ** (doublings + 1) - 1)
         most = (1 + MARGIN) * np.pi / (2**doublings - 1)
         if least < angle < most:

@@ -73,6 +73,7 @@ def main():
                 chains=int(chains),
                 warmup=int(warmup),
                 draws=int(draws),
+                target_accept=0.8,
                 progress=False,
             )
         seconds = time.perf_counter() - start
