@@ -94,7 +94,7 @@ def main() -> None:
             others = kept[(kept["case"] != case) | ~kept["tool"].isin(arguments.tools)]
             pd.concat([others, found] if len(others) else [found]).to_csv(ROWS, index=False)
             print(found.round(3).to_string(index=False), flush=True)
-    REPORT.write_text(report(pd.read_csv(ROWS)))
+    REPORT.write_text(report(pd.read_csv(ROWS), versions(arguments.peers)))
 
 
 def timed(runner: Runner, case: str, arguments: argparse.Namespace) -> pd.DataFrame:
@@ -145,7 +145,17 @@ def summary(rung: tuple[int, int], first: list[dict], later: list[dict], long: d
     }
 
 
-def report(rows: pd.DataFrame) -> str:
+def versions(peers: str) -> str:
+    """What was run."""
+    names = {sys.executable: ["bayespref", "numpyro", "jax"], peers: ["pymc", "nutpie", "numba", "pystan"]}
+    tell = (
+        "import importlib.metadata as m, sys; print(', '.join(f'{n} {m.version(n)}' for n in sys.argv[1:]))"
+    )
+    said = [subprocess.check_output([python, "-c", tell, *each], text=True) for python, each in names.items()]
+    return ", ".join(line.strip() for line in said)
+
+
+def report(rows: pd.DataFrame, versions: str) -> str:
     """The table, with ratios to bayespref's time."""
     ours = rows[rows["tool"] == "bayespref"].set_index("case")
     table = rows.copy()
@@ -158,7 +168,7 @@ def report(rows: pd.DataFrame) -> str:
     return f"""# Side by side: nuts from data in memory to draws that are good
 
 {__doc__.split(chr(10), 2)[2].split("Peers live")[0].strip()}
-Medians; `python side_by_side.py`, {os.cpu_count()} cores. `ratio` is the time over bayespref's.
+Medians; `python side_by_side.py`, {os.cpu_count()} cores; {versions}. `ratio` is the time over bayespref's.
 
 {cases}
 
