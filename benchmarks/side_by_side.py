@@ -1,9 +1,9 @@
 """bayespref beside its peers: the same models, priors and data, each tool at the shortest run that is good.
 
-Good is a bulk ESS of at least 400 and R-hat below 1.01 over every parameter, for two seeds; every tool aims
-at an acceptance of .8 (bayespref by itself takes .95 where annotators differ: c and d). Each tool is then
-timed, from arrays in memory to draws, in processes of its own: the first run ever (nothing compiled before),
-and later ones with the tool's own cache of compiled programs warm.
+Good is a bulk ESS of at least 400 and R-hat below 1.01 over every parameter, for two seeds and in the median
+of those timed; every tool aims at an acceptance of .8 (bayespref by itself takes .95 where annotators differ:
+c and d). Each tool is timed, from arrays in memory to draws, in processes of its own: the first run ever
+(nothing compiled before), and later ones with the tool's own cache of compiled programs warm.
 Peers live in an environment of their own:
 
     make benchmark                                     # builds it, and runs everything; an hour or two
@@ -99,14 +99,24 @@ def main() -> None:
 
 def timed(runner: Runner, case: str, arguments: argparse.Namespace) -> pd.DataFrame:
     """A row for each tool: its rung, its times, how good its draws are and how far from a long run."""
-    repeats = arguments.repeats
     warm = runner.folder / f"warm-{case}"
     long = runner.run("bayespref", case, REFERENCE, [99], warm)[0]
-    rows = []
-    for tool in arguments.tools:
-        rung = shortest(runner, tool, case, warm, arguments.draws)
-        if rung is None:
-            rows.append({"case": case, "tool": tool})
+    rungs = [rung for rung in RUNGS if rung[1] >= arguments.draws]
+    rows = [
+        {"case": case, "tool": tool, **shortest(runner, tool, case, rungs, arguments.repeats, long)}
+        for tool in arguments.tools
+    ]
+    return pd.DataFrame(rows)
+
+
+def shortest(
+    runner: Runner, tool: str, case: str, rungs: list[tuple[int, int]], repeats: int, long: dict
+) -> dict[str, float]:
+    """Figures of the first rung that is good for two seeds and over those timed; none where time runs out."""
+    warm = runner.folder / f"warm-{case}"
+    for rung in rungs:
+        found = runner.run(tool, case, rung, [1, 2], warm)
+        if len(found) < 2 or not all(good(one["ess"], one["rhat"]) for one in found):
             continue
         first = []
         for index in range(repeats if tool != "stan" else 1):  # a compilation by gcc takes what it takes
@@ -114,17 +124,15 @@ def timed(runner: Runner, case: str, arguments: argparse.Namespace) -> pd.DataFr
             first += runner.run(tool, case, rung, [index], cold)
             shutil.rmtree(cold)
         later = [runner.run(tool, case, rung, [10 + index], warm)[0] for index in range(repeats)]
-        rows.append({"case": case, "tool": tool, **summary(rung, first, later, long)})
-    return pd.DataFrame(rows)
+        figures = summary(rung, first, later, long)
+        if good(figures["ESS"], figures["R-hat"]):
+            return figures
+    return {}
 
 
-def shortest(runner: Runner, tool: str, case: str, warm: Path, least: int) -> tuple[int, int] | None:
-    """The first rung whose draws are good for two seeds; None where none is, or time runs out."""
-    for rung in [rung for rung in RUNGS if rung[1] >= least]:
-        found = runner.run(tool, case, rung, [1, 2], warm)
-        if len(found) == 2 and all(one["ess"] >= ESS and one["rhat"] < RHAT for one in found):
-            return rung
-    return None
+def good(ess: float, rhat: float) -> bool:
+    """Whether draws are what is asked of them."""
+    return ess >= ESS and rhat < RHAT
 
 
 def summary(rung: tuple[int, int], first: list[dict], later: list[dict], long: dict) -> dict[str, float]:

@@ -24,7 +24,7 @@ from bayespref.inference.flat import Flat
 from bayespref.inference.hoisting import ahead_of_loop
 from bayespref.inference.meshes import CHAIN
 from bayespref.inference.program import Model
-from bayespref.inference.starting import potential_of, slope_of
+from bayespref.inference.starting import slope_of
 
 
 class Chain(NamedTuple):
@@ -103,9 +103,9 @@ def _slopes_of(model: Model, unravel: Callable) -> Callable:
     return jax.jit(jax.vmap(slope_of(model, unravel), in_axes=(0, None)))
 
 
-def _ahead_of_loop(function: Callable[[Array], Array], x: Array) -> Callable[[Array], Array]:
-    """The same function of vectors; what it and its gradient make of the data alone is computed here."""
-    both = ahead_of_loop(jax.value_and_grad(function), x)
+def _ahead_of_loop(value_and_slope: Callable, x: Array) -> Callable[[Array], Array]:
+    """A function of vectors, given with its gradient; what they make of the data alone is computed here."""
+    both = ahead_of_loop(value_and_slope, x)
     height = jax.custom_vjp(lambda x: both(x)[0])
     height.defvjp(both, lambda slope, cotangent: (cotangent * slope,))
     return height
@@ -116,7 +116,7 @@ def _program_of(
     model: Model, unravel: Callable, size: int, depth: int, *, together: bool, mesh: Mesh | None
 ) -> Callable:
     """A function (chain, its potential and slope, tuning, draws, comparisons) -> (chain, block)."""
-    potential = potential_of(model, unravel)
+    slope_at = slope_of(model, unravel)
 
     def program(chain: Chain, info: ParamInfo, tuning: Tuning, draws: Array, comparisons: Comparisons):
         scale = jnp.asarray(tuning.scale)
@@ -126,7 +126,7 @@ def _program_of(
 
         here = jnp.zeros_like(chain.position)
         slope = scale.T @ info.z_grad if scale.ndim == 2 else scale * info.z_grad
-        height = _ahead_of_loop(lambda x: potential(x, comparisons), here)
+        height = _ahead_of_loop(lambda x: slope_at(x, comparisons), here)
         init, sample = hmc(lambda u: height(place(u)), algo="NUTS")
         state = init(
             ParamInfo(here, info.potential_energy, slope),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import xarray as xr
@@ -31,11 +32,8 @@ def convergence(fit: xr.DataTree) -> dict[str, float]:
     figures: dict[str, float] = {}
     if "diverging" in fit["sample_stats"]:
         figures["divergences"] = float(fit["sample_stats"].to_dataset()["diverging"].sum())
-        from arviz_stats.base.array import array_stats
-
-        draws = _elements(_sampled(fit))
-        figures["rhat"] = float(np.max(array_stats.rhat(draws, chain_axis=0, draw_axis=1)))
-        figures["ess"] = float(np.min(array_stats.ess(draws, chain_axis=0, draw_axis=1)))
+        rhat, ess = _rhat_and_ess(_elements(_sampled(fit)))
+        figures |= {"rhat": float(rhat.max()), "ess": float(ess.min())}
     for name in ("khat", "importance_ess", "elbo_drift"):
         if name in fit.attrs:
             figures[name] = float(fit.attrs[name])
@@ -56,6 +54,19 @@ def _elements(latent: xr.Dataset) -> np.ndarray:
     values = [latent[name].values.reshape(*latent[name].shape[:2], -1) for name in latent]
     draws = np.concatenate(values, -1).astype(np.float64)
     return draws[..., np.ptp(draws, axis=(0, 1)) > 0]
+
+
+def _rhat_and_ess(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(element,) R-hat and bulk ESS of draws (chain, draw, element), side by side."""
+    from arviz_stats.base.array import array_stats
+
+    # One thread each, not one for some elements: ess sets filters of warnings, which threads share.
+    with ThreadPoolExecutor(2) as pool:
+        found = [
+            pool.submit(function, draws, chain_axis=0, draw_axis=1)
+            for function in (array_stats.rhat, array_stats.ess)
+        ]
+    return found[0].result(), found[1].result()
 
 
 def verdict(fit: xr.DataTree) -> list[str]:
