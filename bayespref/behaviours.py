@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
@@ -33,6 +34,27 @@ def luce(log_density: Array) -> Array:
         [0.0, 1.0]
     """
     return log_density
+
+
+def boltzmann(reward: Array, rationality: Array) -> Array:
+    """Boltzmann rationality: Omega(x) = b r(x), b that of whoever answers; 0 is a guess, large b the best.
+
+    Ignores a constant added to a row of `reward`. Written by column: derivatives of the broadcast product are
+    sums over so short an axis, half the time of a gradient.
+
+    Args:
+        reward: (n, k) rewards of what each row shows, in nats.
+        rationality: (n,) of each row's annotator, without unit.
+
+    Returns:
+        (n, k) scores in log-odds. Source: Jeon, Milli and Dragan (2020).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> boltzmann(jnp.array([[0.0, 1.0]]), jnp.array([2.0])).tolist()
+        [[0.0, 2.0]]
+    """
+    return jnp.stack([rationality * reward[..., side] for side in range(reward.shape[-1])], -1)
 
 
 def pbde(f: Array | float = 1.0, g: Array | float = 0.0) -> Callable[[Array], Array]:

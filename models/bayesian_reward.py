@@ -5,7 +5,7 @@ import numpyro
 import numpyro.distributions as dist
 
 import bayespref as bp
-from bayespref import choices, populations, rewards
+from bayespref import behaviours, choices, populations, rewards
 
 
 def bayesian_reward(comparisons, *, scale=1.0, spread=0.5):
@@ -30,5 +30,5 @@ def bayesian_reward(comparisons, *, scale=1.0, spread=0.5):
         score = reward(comparisons.features)
     if comparisons.annotator is not None:
         rationality = jnp.exp(populations.by_annotator("log_rationality", comparisons, spread=spread))
-        score = rationality[comparisons.annotator][:, None] * score
+        score = behaviours.boltzmann(score, rationality[comparisons.annotator])
     bp.observe(comparisons, choices.logit(score))

@@ -5,7 +5,7 @@ import numpyro
 import numpyro.distributions as dist
 
 import bayespref as bp
-from bayespref import choices, populations, rewards
+from bayespref import behaviours, choices, populations, rewards
 
 
 def hurried_readers(comparisons, *, scale=None, spread=0.5):
@@ -23,5 +23,5 @@ def hurried_readers(comparisons, *, scale=None, spread=0.5):
     reward = rewards.from_columns(comparisons, scale=scale)
     rationality = jnp.exp(populations.by_annotator("log_rationality", comparisons, spread=spread))
     lapse = numpyro.sample("lapse", dist.Beta(1, 9))
-    score = rationality[comparisons.annotator][:, None] * reward
+    score = behaviours.boltzmann(reward, rationality[comparisons.annotator])
     bp.observe(comparisons, choices.lapse(choices.logit(score), lapse))

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 import bayespref as bp
-from bayespref import choices, populations, rewards
+from bayespref import behaviours, choices, populations, rewards
 
 
 def rationality_by_annotator(comparisons, *, scale=None, spread=0.5):
@@ -22,4 +22,4 @@ def rationality_by_annotator(comparisons, *, scale=None, spread=0.5):
     """
     reward = rewards.from_columns(comparisons, scale=scale)
     rationality = jnp.exp(populations.by_annotator("log_rationality", comparisons, spread=spread))
-    bp.observe(comparisons, choices.logit(rationality[comparisons.annotator][:, None] * reward))
+    bp.observe(comparisons, choices.logit(behaviours.boltzmann(reward, rationality[comparisons.annotator])))

@@ -76,3 +76,18 @@ def test_length_normalised_optimum():
     learnt = jax.nn.log_softmax(behaviours.luce(score))
     power = np.exp(np.asarray(LOG_DENSITY, np.float64)) ** (50 / np.asarray(LENGTH))
     np.testing.assert_allclose(jnp.exp(learnt), power / power.sum(), rtol=1e-5)
+
+
+def test_boltzmann_is_the_reward_times_rationality():
+    """Value and slopes are those of the broadcast product."""
+    reward, rationality = jax.random.normal(jax.random.key(0), (5, 3)), jnp.linspace(0.0, 2.0, 5)
+    plain = rationality[:, None] * reward
+    np.testing.assert_array_equal(behaviours.boltzmann(reward, rationality), plain)
+    weight = jax.random.normal(jax.random.key(1), (5, 3))
+
+    def summed(reward, rationality):
+        return (weight * behaviours.boltzmann(reward, rationality)).sum()
+
+    slopes = jax.grad(summed, (0, 1))(reward, rationality)
+    np.testing.assert_allclose(slopes[0], weight * rationality[:, None], rtol=4 * EPS)
+    np.testing.assert_allclose(slopes[1], (weight * reward).sum(-1), rtol=16 * EPS, atol=16 * EPS)

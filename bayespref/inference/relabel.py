@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from typing import Any
 
 import jax
 import numpy as np
@@ -35,7 +36,7 @@ def relabelled(model: Model, comparisons: Comparisons, draws: Values, sites: dic
         return draws
     latent = {name: value for name, value in draws.items() if name in sites and sites[name].latent}
     order = numbering(np.exp(np.asarray(log_memberships(model, comparisons, latent), np.float64)))
-    renumbered = dict(draws)
+    renumbered: dict[str, Any] = dict(draws)
     for name, value in draws.items():
         dims = sites[name].dims if name in sites else ()
         for axis in [axis for axis, dim in enumerate(dims, 1) if dim == AXIS]:

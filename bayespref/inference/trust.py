@@ -66,7 +66,7 @@ def _rhat_and_ess(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             pool.submit(function, draws, chain_axis=0, draw_axis=1)
             for function in (array_stats.rhat, array_stats.ess)
         ]
-    return found[0].result(), found[1].result()
+    return np.asarray(found[0].result()), np.asarray(found[1].result())
 
 
 def verdict(fit: xr.DataTree) -> list[str]:
