@@ -131,6 +131,7 @@ def remembered[T](reads: Callable[[Model, Comparisons], T]) -> Callable[[Model, 
     return read
 
 
+@remembered
 def observed(model: Model, comparisons: Comparisons) -> Any:
     """The distribution of what the model observes: its kind and shapes, without numbers."""
     found: list[Any] = []

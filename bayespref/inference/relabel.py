@@ -13,7 +13,7 @@ from jax import Array
 from scipy.optimize import linear_sum_assignment
 
 from bayespref.comparisons import Comparisons
-from bayespref.inference.program import Model, Site, Values, map_draws, remembered, run
+from bayespref.inference.program import Model, Site, Values, map_draws, observed, remembered, run
 from bayespref.populations import LatentClasses
 
 AXIS = "class"
@@ -50,15 +50,10 @@ def relabelled(model: Model, comparisons: Comparisons, draws: Values, sites: dic
 @remembered
 def classes_of(model: Model, comparisons: Comparisons) -> tuple[int, bool]:
     """How many latent classes a model has (0 without any), and whether they are exchangeable."""
-    found: list[tuple[int, bool]] = []
-
-    def record() -> None:
-        answers = run(model, comparisons, {})["outcome"]["fn"]
-        latent = isinstance(answers, LatentClasses)
-        found.append((len(answers.components), answers.exchangeable) if latent else (0, False))
-
-    jax.eval_shape(record)
-    return found[0]
+    answers = observed(model, comparisons)
+    if not isinstance(answers, LatentClasses):
+        return 0, False
+    return len(answers.components), answers.exchangeable
 
 
 def log_numberings(model: Model, comparisons: Comparisons) -> float:
