@@ -65,7 +65,6 @@ benchmark: $(VENV)/.dev $(PEERS)/.ready  ## Measure speed beside peers, which ge
 	@$(RUN) benchmarks/leaderboard.py --peers $(CURDIR)/$(PEERS)/bin/python
 	@$(RUN) benchmarks/side_by_side.py --peers $(CURDIR)/$(PEERS)/bin/python
 	@$(RUN) benchmarks/embedding_reward.py --peers $(CURDIR)/$(PEERS)/bin/python
-	@$(RUN) benchmarks/gaussian_process.py --peers $(CURDIR)/$(PEERS)/bin/python
 	@$(RUN) benchmarks/centring.py
 	@$(RUN) benchmarks/scaling.py
 

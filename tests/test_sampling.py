@@ -75,7 +75,7 @@ def test_trees_do_not_close_upon_themselves():
 
     assert longest(0.42) >= 63 and longest(0.204) >= 127
     for size in (0.204, 0.39, 0.407, 0.42, 0.43, 0.44, 0.47):
-        assert longest(off_return(size)) <= 2 ** np.ceil(np.log2(np.pi / size)) - 1 + 1e-9
+        assert longest(off_return(size)) <= 2 ** np.ceil(np.log2(np.pi / size)) - 1
 
 
 def test_a_step_is_lengthened_little_and_once():

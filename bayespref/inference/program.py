@@ -139,7 +139,6 @@ def observed(model: Model, comparisons: Comparisons) -> Any:
     return found[0]
 
 
-@remembered
 def choice_of(model: Model, comparisons: Comparisons) -> str:
     """Name of the distribution that the model observes, under its lapses: "logit", "probit", ..."""
     choice = observed(model, comparisons).choice
@@ -148,7 +147,6 @@ def choice_of(model: Model, comparisons: Comparisons) -> str:
     return type(choice).__name__.lower()
 
 
-@remembered
 def response_of(model: Model, comparisons: Comparisons) -> tuple[str, int]:
     """The kind of answers that a model observes, and the number of levels of graded ones (else 0)."""
     choice = observed(model, comparisons).choice

@@ -13,7 +13,7 @@ from jax import Array
 from scipy.optimize import linear_sum_assignment
 
 from bayespref.comparisons import Comparisons
-from bayespref.inference.program import Model, Site, Values, map_draws, observed, remembered, run
+from bayespref.inference.program import Model, Site, Values, map_draws, observed, run
 from bayespref.populations import LatentClasses
 
 AXIS = "class"
@@ -47,7 +47,6 @@ def relabelled(model: Model, comparisons: Comparisons, draws: Values, sites: dic
     return renumbered
 
 
-@remembered
 def classes_of(model: Model, comparisons: Comparisons) -> tuple[int, bool]:
     """How many latent classes a model has (0 without any), and whether they are exchangeable."""
     answers = observed(model, comparisons)
