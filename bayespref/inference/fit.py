@@ -37,7 +37,7 @@ from bayespref.inference.program import (
     run,
     sites_of,
 )
-from bayespref.inference.relabel import classes_of, log_memberships, relabelled
+from bayespref.inference.relabel import numbered, relabelled
 from bayespref.losses import NAMES as LOSSES
 from bayespref.losses import refuse_loss
 
@@ -47,7 +47,7 @@ STORED_LOG_LIKELIHOOD = 20_000_000
 STORED_SITE = 50_000_000
 """Values (draws x size) up to which a computed site is stored."""
 
-LIKELIHOOD = "outcome_log_likelihood"
+LIKELIHOOD, MEMBERSHIP = "outcome_log_likelihood", "outcome_log_membership"
 
 VERSIONED = ("bayespref", "numpyro", "jax", "arviz")
 
@@ -74,7 +74,8 @@ def build(
     if mode is not None:
         every = {name: np.concatenate([value, np.asarray(mode[name])[None]]) for name, value in flat.items()}
     computed: Values = every | fetched(_computed(model, comparisons, every, sites, chains * draws))
-    computed = relabelled(model, comparisons, computed, sites)
+    if MEMBERSHIP in computed:
+        computed = relabelled(computed, computed.pop(MEMBERSHIP), sites)
     posterior = {name: value[: chains * draws] for name, value in computed.items()}
     likelihood = posterior.pop(LIKELIHOOD, None)
     coords = coordinates(comparisons, sites)
@@ -122,7 +123,7 @@ def build(
 
 
 def _computed(model, comparisons, latent: Values, sites: dict[str, Site], total: int) -> Values:
-    """Deterministic sites and, where it fits, the log-likelihood at every draw."""
+    """Computed sites, what numbers classes and, where it fits, the log-likelihood, at every draw."""
     names = _stored(model, comparisons, sites, total)
     return _compute(model, names, comparisons, latent) if names else {}
 
@@ -134,8 +135,8 @@ def _stored(model, comparisons, sites: dict[str, Site], total: int) -> tuple[str
         if not site.latent and site.documented and total * np.prod(site.shape) <= STORED_SITE
     ]
     store = comparisons.outcome is not None and total * len(comparisons) <= STORED_LOG_LIKELIHOOD
-    store = store and choice_of(model, comparisons) not in LOSSES
-    return (*names, LIKELIHOOD) if store else tuple(names)
+    names += [LIKELIHOOD] if store and choice_of(model, comparisons) not in LOSSES else []
+    return (*names, MEMBERSHIP) if numbered(model, comparisons) else tuple(names)
 
 
 def lowered_build(model: Model, comparisons: Comparisons, total: int, *, mode: bool) -> Iterator[Lowered]:
@@ -144,21 +145,20 @@ def lowered_build(model: Model, comparisons: Comparisons, total: int, *, mode: b
     latent = {site.name: like((total + mode, *site.shape)) for site in sites.values() if site.latent}
     if names := _stored(model, comparisons, sites, total):
         yield _compute.lower(model, names, comparisons, latent)
-    classes, exchangeable = classes_of(model, comparisons)
-    if classes > 1 and exchangeable:
-        yield log_memberships.lower(model, comparisons, latent)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _compute(model: Model, names: tuple[str, ...], comparisons: Comparisons, latent: Values) -> Values:
-    """Computed sites at every draw, and the log-likelihood of answers under the name of its group."""
+    """Computed sites at every draw, and what answers say, under names of their own."""
 
     def one(values: Values) -> Values:
         trace = run(model, comparisons, values)
-        out = {name: trace[name]["value"] for name in names if name != LIKELIHOOD}
-        if LIKELIHOOD in names:
-            out[LIKELIHOOD] = trace["outcome"]["fn"].answer_log_prob(comparisons.outcome)
-        return out
+        answers = trace["outcome"]["fn"]
+        said = {LIKELIHOOD: "answer_log_prob", MEMBERSHIP: "membership"}
+        return {
+            name: getattr(answers, said[name])(comparisons.outcome) if name in said else trace[name]["value"]
+            for name in names
+        }
 
     return map_draws(one, latent)
 

@@ -22,20 +22,15 @@ ROUNDS, FEW = 30, 4
 """How often draws and their mean take turns; classes of which all numberings are tried."""
 
 
-def relabelled(model: Model, comparisons: Comparisons, draws: Values, sites: dict[str, Site]) -> Values:
+def relabelled(draws: Values, log_membership: Array, sites: dict[str, Site]) -> Values:
     """Draws (s, ...) of every site with exchangeable classes numbered alike, the largest first.
 
     Args:
-        model: the declaration; without exchangeable latent classes the draws come back as they are.
-        comparisons: the data.
         draws: sampled and computed sites.
+        log_membership: (s, a, K) of the annotators at the same draws, from `log_memberships`.
         sites: what the model's sites are.
     """
-    classes, exchangeable = classes_of(model, comparisons)
-    if classes < 2 or not exchangeable:
-        return draws
-    latent = {name: value for name, value in draws.items() if name in sites and sites[name].latent}
-    order = numbering(np.exp(np.asarray(log_memberships(model, comparisons, latent), np.float64)))
+    order = numbering(np.exp(np.asarray(log_membership, np.float64)))
     renumbered: dict[str, Any] = dict(draws)
     for name, value in draws.items():
         dims = sites[name].dims if name in sites else ()
@@ -53,6 +48,12 @@ def classes_of(model: Model, comparisons: Comparisons) -> tuple[int, bool]:
     if not isinstance(answers, LatentClasses):
         return 0, False
     return len(answers.components), answers.exchangeable
+
+
+def numbered(model: Model, comparisons: Comparisons) -> bool:
+    """Whether draws need one numbering of classes: several that are exchangeable."""
+    classes, exchangeable = classes_of(model, comparisons)
+    return classes > 1 and exchangeable
 
 
 def log_numberings(model: Model, comparisons: Comparisons) -> float:

@@ -12,7 +12,15 @@ import numpy as np
 import scipy.optimize
 from jax import Array
 from numpyro import handlers, validation_enabled
-from numpyro.distributions import ExpandedDistribution, Independent, ZeroSumNormal, biject_to
+from numpyro.distributions import (
+    Dirichlet,
+    ExpandedDistribution,
+    Independent,
+    LKJCholesky,
+    MultivariateNormal,
+    ZeroSumNormal,
+    biject_to,
+)
 from numpyro.infer import init_to_median
 from numpyro.infer.util import potential_energy
 
@@ -20,7 +28,7 @@ from bayespref.comparisons import Comparisons
 from bayespref.inference.flat import ravel, traceable
 from bayespref.inference.meshes import fetched
 from bayespref.inference.program import Model, Values, side_by_side, sites_of
-from bayespref.inference.relabel import classes_of
+from bayespref.inference.relabel import numbered
 
 NUDGE = 0.1
 """Noise around the prior's medians, where exchangeable components and networks have a saddle."""
@@ -66,9 +74,8 @@ def chain_starts(
 
 def has_modes(model: Model, comparisons: Comparisons) -> bool:
     """Exchangeable classes, and no effects by annotator: their joint mode collapses."""
-    classes, exchangeable = classes_of(model, comparisons)
     latent = [site for site in sites_of(model, comparisons).values() if site.latent]
-    return classes > 1 and exchangeable and all(site.annotator_axis is None for site in latent)
+    return numbered(model, comparisons) and all(site.annotator_axis is None for site in latent)
 
 
 def modes(
@@ -189,15 +196,18 @@ def medians(model: Model, comparisons: Comparisons) -> dict[str, Array]:
 
 
 def _median(site: dict) -> Any:
-    """Median of a site's prior, in closed form where there is one: draws take long to compile."""
+    """Median of a site's prior, or its centre, in closed form where there is one: draws take long to compile."""
     if site["type"] != "sample" or site["is_observed"]:
         return None
     base = site["fn"]
     while isinstance(base, Independent | ExpandedDistribution):
         base = base.base_dist
-    if isinstance(base, ZeroSumNormal):
-        return jnp.zeros(site["fn"].shape())
+    shape = site["fn"].shape()
+    if isinstance(base, LKJCholesky):
+        return jnp.broadcast_to(jnp.eye(base.dimension), shape)
+    if isinstance(base, ZeroSumNormal | MultivariateNormal | Dirichlet):
+        return jnp.broadcast_to(base.mean, shape)
     try:
-        return jnp.broadcast_to(base.icdf(jnp.full(base.shape(), 0.5)), site["fn"].shape())
+        return jnp.broadcast_to(base.icdf(jnp.full(base.shape(), 0.5)), shape)
     except (NotImplementedError, ImportError):  # NumPyro takes some quantiles from TensorFlow Probability
         return init_to_median(site)

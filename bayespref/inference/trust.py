@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import xarray as xr
+from scipy.special import ndtri
+from scipy.stats import rankdata
 
 MIN_ESS, MAX_RHAT, MAX_KHAT = 400, 1.01, 0.7
 
@@ -57,16 +59,28 @@ def _elements(latent: xr.Dataset) -> np.ndarray:
 
 
 def _rhat_and_ess(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(element,) R-hat and bulk ESS of draws (chain, draw, element), side by side."""
+    """(element,) R-hat and bulk ESS of draws (chain, draw, element), of ranks (Vehtari et al., 2021).
+
+    ArviZ's figures; by itself it ranks one number at a time, which takes three times as long.
+    """
     from arviz_stats.base.array import array_stats
 
-    # One thread each, not one for some elements: ess sets filters of warnings, which threads share.
+    if len(draws) < 2:
+        return np.full(draws.shape[-1], np.nan), np.asarray(array_stats.ess(draws, chain_axis=0, draw_axis=1))
+    half = draws.shape[1] // 2
+    split = np.concatenate([draws[:, :half], draws[:, -half:]])
+    axes = {"chain_axis": 0, "draw_axis": 1, "method": "identity"}
     with ThreadPoolExecutor(2) as pool:
-        found = [
-            pool.submit(function, draws, chain_axis=0, draw_axis=1)
-            for function in (array_stats.rhat, array_stats.ess)
-        ]
-    return np.asarray(found[0].result()), np.asarray(found[1].result())
+        bulk, tail = pool.map(_normal_scores, (split, np.abs(split - np.median(split, (0, 1)))))
+        ess = pool.submit(array_stats.ess, bulk, **axes)
+        rhat = np.maximum(array_stats.rhat(bulk, **axes), array_stats.rhat(tail, **axes))
+    return rhat, np.asarray(ess.result())
+
+
+def _normal_scores(draws: np.ndarray) -> np.ndarray:
+    """Each number's normal quantile by its rank among all draws (chain, draw, element) of its element."""
+    rank = rankdata(draws.reshape(-1, draws.shape[-1]), axis=0)
+    return ndtri((rank - 3 / 8) / (len(rank) + 1 / 4)).reshape(draws.shape)
 
 
 def verdict(fit: xr.DataTree) -> list[str]:

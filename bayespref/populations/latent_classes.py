@@ -57,27 +57,28 @@ class LatentClasses(Distribution):
         return constraints.independent(self.choice.support, 1)
 
     def _each(self, value: Array) -> Array:
-        """(n, K) log-probability of one answer of each row in each class."""
-        return jnp.stack([choice.answer_log_prob(value, self.available) for choice in self.components], -1)
+        """(K, n) log-probability of one answer of each row in each class."""
+        return jnp.stack([choice.answer_log_prob(value, self.available) for choice in self.components])
 
     def _total(self, each: Array, count: Array) -> Array:
-        """(a, K) log weight of each class plus log-probability of an annotator's answers in it."""
-        total = jax.ops.segment_sum(count[:, None] * each, self.annotator, self.annotators)
-        return total + self.log_weight
+        """(K, a) log weight of each class plus log-probability of an annotator's answers in it."""
+        sums = [jax.ops.segment_sum(count * one, self.annotator, self.annotators) for one in each]
+        return jnp.stack(sums) + self._log_weights().T
 
     def membership(self, value: Array) -> Array:
         """(a, K) log-probability of each class, given all that each annotator answered."""
-        return jax.nn.log_softmax(self._total(self._each(value), self.count * self.weight), -1)
+        return jax.nn.log_softmax(self._total(self._each(value), self.count * self.weight), 0).T
 
     def annotator_log_prob(self, value: Array, annotator: Array, annotators: int) -> Array:
         """(a,) log-probability of all that each annotator answered, weights left aside."""
-        return jax.nn.logsumexp(self._total(self._each(value), self.count), -1)
+        return jax.nn.logsumexp(self._total(self._each(value), self.count), 0)
 
     def answer_log_prob(self, value: Array) -> Array:
         """(n,) log-probability of one answer of each row, given the other answers of its annotator."""
         each = self._each(value)
-        total = self._total(each, self.count)[self.annotator]
-        return jax.nn.logsumexp(total, -1) - jax.nn.logsumexp(total - each, -1)
+        total = self._total(each, self.count)
+        others = total[:, self.annotator] - each
+        return jax.nn.logsumexp(total, 0)[self.annotator] - jax.nn.logsumexp(others, 0)
 
     def _log_weights(self) -> Array:
         """(a, K) log-probability of each class for each annotator."""
@@ -97,7 +98,7 @@ class LatentClasses(Distribution):
     @override
     def log_prob(self, value: Array) -> Array:
         """Log-probability of all answers, counts and weights in it."""
-        return jax.nn.logsumexp(self._total(self._each(value), self.count * self.weight), -1).sum()
+        return jax.nn.logsumexp(self._total(self._each(value), self.count * self.weight), 0).sum()
 
     @override
     def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
