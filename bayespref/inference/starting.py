@@ -196,7 +196,7 @@ def medians(model: Model, comparisons: Comparisons) -> dict[str, Array]:
 
 
 def _median(site: dict) -> Any:
-    """Median of a site's prior, or its centre, in closed form where there is one: draws take long to compile."""
+    """Median of a site's prior, or its centre, in closed form where there is one: draws compile slowly."""
     if site["type"] != "sample" or site["is_observed"]:
         return None
     base = site["fn"]

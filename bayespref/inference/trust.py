@@ -65,8 +65,6 @@ def _rhat_and_ess(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     from arviz_stats.base.array import array_stats
 
-    if len(draws) < 2:
-        return np.full(draws.shape[-1], np.nan), np.asarray(array_stats.ess(draws, chain_axis=0, draw_axis=1))
     half = draws.shape[1] // 2
     split = np.concatenate([draws[:, :half], draws[:, -half:]])
     axes = {"chain_axis": 0, "draw_axis": 1, "method": "identity"}
@@ -74,7 +72,7 @@ def _rhat_and_ess(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         bulk, tail = pool.map(_normal_scores, (split, np.abs(split - np.median(split, (0, 1)))))
         ess = pool.submit(array_stats.ess, bulk, **axes)
         rhat = np.maximum(array_stats.rhat(bulk, **axes), array_stats.rhat(tail, **axes))
-    return rhat, np.asarray(ess.result())
+    return rhat if len(draws) > 1 else np.full(len(rhat), np.nan), np.asarray(ess.result())
 
 
 def _normal_scores(draws: np.ndarray) -> np.ndarray:
