@@ -18,7 +18,7 @@ from bayespref.inference import sampling, scales, starting
 from bayespref.inference.blocks import Block, Tuning
 from bayespref.inference.flat import ravel, traceable
 from bayespref.inference.program import sites_of
-from bayespref.inference.tuning import FAITH, off_return, plan, rescaled, settled, stepped
+from bayespref.inference.tuning import FAITH, off_return, plan, quarter_turn, rescaled, settled, stepped
 from bayespref.models import bradley_terry, crowd_tastes, rationality_by_annotator
 
 KEY = jax.random.key(2)
@@ -56,26 +56,49 @@ def test_the_step_size_in_the_end_is_the_mean_of_late_ones():
     assert settled([(50, 9.0), (50, 1.0), (50, 16.0)]) == pytest.approx(4.0)
 
 
+@functools.partial(jax.jit, static_argnums=1)
+def of_a_normal(size, draws):
+    """Draws (draws, 100) of a normal posterior by steps of a size, and the steps of each tree."""
+    init, sample = hmc(lambda u: 0.5 * jnp.sum(u * u), algo="NUTS")
+    here, one = jax.random.normal(KEY, (100,)), jnp.ones(100)
+    fixed = {"adapt_step_size": False, "adapt_mass_matrix": False, "inverse_mass_matrix": one}
+    at = ParamInfo(here, 0.5 * jnp.sum(here * here), here)
+    state = init(at, 0, step_size=size, max_tree_depth=10, rng_key=KEY, **fixed)
+
+    def draw(state, _):
+        state = sample(state)
+        return state, (state.z, state.num_steps)
+
+    return jax.lax.scan(draw, state, None, length=draws)[1]
+
+
 def test_trees_do_not_close_upon_themselves():
     """In a normal posterior no tree outgrows the one that turns by a half; beside it some grow tenfold."""
-    init, sample = hmc(lambda u: 0.5 * jnp.sum(u * u), algo="NUTS")
 
-    @jax.jit
     def longest(size):
-        here, one = jax.random.normal(KEY, (100,)), jnp.ones(100)
-        fixed = {"adapt_step_size": False, "adapt_mass_matrix": False, "inverse_mass_matrix": one}
-        at = ParamInfo(here, 0.5 * jnp.sum(here * here), here)
-        state = init(at, 0, step_size=size, max_tree_depth=10, rng_key=KEY, **fixed)
-
-        def draw(state, _):
-            state = sample(state)
-            return state, state.num_steps
-
-        return jax.lax.scan(draw, state, None, length=60)[1].max()
+        return of_a_normal(size, 60)[1].max()
 
     assert longest(0.42) >= 63 and longest(0.204) >= 127
     for size in (0.204, 0.39, 0.407, 0.42, 0.43, 0.44, 0.47):
         assert longest(off_return(size)) <= 2 ** np.ceil(np.log2(np.pi / size)) - 1
+
+
+def test_a_quarter_turn_forgets_how_far_out_a_draw_is():
+    """Trees of seven steps still, and less autocorrelation of u^2, while that of u is small in both."""
+
+    def forgotten(size):
+        draws, steps = (np.asarray(each) for each in of_a_normal(size, 400))
+        assert (steps == 7).all()
+        both = [np.corrcoef(each[1:].ravel(), each[:-1].ravel())[0, 1] for each in (draws, draws**2)]
+        return np.array(both)
+
+    sd = np.sqrt(2 / (400 * 100))  # of a difference of two autocorrelations
+    size = quarter_turn(0.6, np.full(100, 7))
+    alternate, near = forgotten(0.6), forgotten(size)
+    assert alternate[1] - near[1] > 10 * sd and (np.abs(near) < alternate[1] - 10 * sd).all()
+    others = np.repeat([7, 15], [90, 10])
+    assert quarter_turn(0.6, others) == 0.6 and quarter_turn(0.47, np.full(100, 7)) == 0.47
+    assert off_return(size) == size
 
 
 def test_a_step_is_lengthened_little_and_once():

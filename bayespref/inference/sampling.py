@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.sharding import Mesh
 
@@ -17,7 +18,7 @@ from bayespref.inference.blocks import Block, Chain, Tuning, advance
 from bayespref.inference.meshes import fetched, over_chains
 from bayespref.inference.program import Model
 from bayespref.inference.scales import Beginning
-from bayespref.inference.tuning import LARGEST, Step, off_return, rescaled, settled, stepped
+from bayespref.inference.tuning import LARGEST, Step, off_return, quarter_turn, rescaled, settled, stepped
 
 if TYPE_CHECKING:
     from bayespref.inference.checkpoint import Checkpoint
@@ -97,7 +98,10 @@ def advanced(run: Run, state: State, step: Step) -> State:
     if step.rescales:
         tuning, window = rescaled(tuning, [block for each in window for block in each]), []
     if step.settles:
-        tuning = tuning._replace(step_size=settled(sizes))
+        size = settled(sizes)
+        if jnp.ndim(tuning.scale) == 2:  # axes of one length
+            size = quarter_turn(size, np.concatenate([block.n_steps for block in blocks]))
+        tuning = tuning._replace(step_size=size)
     return state._replace(done=state.done + 1, chains=chains, tuning=tuning, sizes=sizes, window=window)
 
 
