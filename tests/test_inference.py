@@ -13,7 +13,7 @@ import pytest
 
 import bayespref as bp
 from bayespref import choices
-from bayespref.inference.trust import _rhat_and_ess
+from bayespref.inference import trust
 from bayespref.models import bradley_terry
 
 KEY = jax.random.key(5)
@@ -216,14 +216,15 @@ def test_even_weights_do_not_fool_the_tail_fit():
 
 
 @pytest.mark.parametrize("chains", [1, 3])
-def test_rhat_and_ess_are_arviz_s(chains):
+def test_rhat_and_ess_are_arviz_s(chains, monkeypatch):
     """Of draws with ties and an odd number of them, of a chain that is apart, and of one chain alone."""
     from arviz_stats.base.array import array_stats
 
+    monkeypatch.setattr(trust, "TOGETHER", 3)
     draws = np.random.default_rng(0).normal(size=(chains, 41, 4))
     draws[..., 1] = np.round(draws[..., 1])
     draws[..., 2] = np.cumsum(draws[..., 2], 1)
     draws[0, :, 3] += 2
-    rhat, ess = _rhat_and_ess(draws)
+    rhat, ess = trust._rhat_and_ess(draws)
     np.testing.assert_allclose(rhat, array_stats.rhat(draws, chain_axis=0, draw_axis=1), rtol=1e-12)
     np.testing.assert_allclose(ess, array_stats.ess(draws, chain_axis=0, draw_axis=1), rtol=1e-12)
