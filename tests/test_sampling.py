@@ -84,7 +84,7 @@ def test_trees_do_not_close_upon_themselves():
 
 
 def test_a_quarter_turn_forgets_how_far_out_a_draw_is():
-    """Trees of seven steps still, and less autocorrelation of u^2, while that of u is small in both."""
+    """Trees of seven steps still; u and u^2 both less autocorrelated than u^2 is at a longer step."""
 
     def forgotten(size):
         draws, steps = (np.asarray(each) for each in of_a_normal(size, 400))

@@ -125,7 +125,7 @@ def quarter_turn(size: float, steps: np.ndarray) -> float:
         >>> round(quarter_turn(0.6, np.full(100, 7)), 3), quarter_turn(0.6, np.full(100, 15))
         (0.473, 0.6)
     """
-    if np.mean(np.asarray(steps) == 7) < ALIKE:
+    if np.mean(steps == 7) < ALIKE:
         return size
     return min(size, float(2 * np.sin(QUARTER * np.pi / 7 / 2)))
 
