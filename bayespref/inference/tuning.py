@@ -123,7 +123,7 @@ def quarter_turn(size: float, steps: np.ndarray) -> float:
 
     Example:
         >>> round(quarter_turn(0.6, np.full(100, 7)), 3), quarter_turn(0.6, np.full(100, 15))
-        (0.473, 0.6)
+        (0.471, 0.6)
     """
     if np.mean(steps == 7) < ALIKE:
         return size
