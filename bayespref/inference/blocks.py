@@ -27,6 +27,10 @@ from bayespref.inference.program import Model
 from bayespref.inference.starting import slope_of
 
 
+LONGEST = 8
+"""Directions longer than the axes that chains take account of."""
+
+
 class Chain(NamedTuple):
     """Where a chain stands, unconstrained (d,), and its key."""
 
@@ -35,10 +39,17 @@ class Chain(NamedTuple):
 
 
 class Tuning(NamedTuple):
-    """How chains move: steps of `step_size` in u, position = here + scale u; scale is (d,) or (d, d)."""
+    """How chains move: steps of `step_size` in u, position = here + scale (u + along' along u).
+
+    Attributes:
+        scale: (d,) or (d, d). step_size: in u.
+        along: (k, d) directions that no axis has, orthogonal, of length sqrt(f - 1) where the posterior is
+            f times as long as along the others; none, (0, d), where scales are a matrix.
+    """
 
     scale: ArrayLike
     step_size: float
+    along: ArrayLike
 
 
 class Block(NamedTuple):
@@ -94,8 +105,14 @@ def lowered_advance(
     position, slope = like((unravel.size,)), slope_of(model, unravel)
     info = ParamInfo(position, *slope.eval_shape(position, comparisons))
     program = _program_of(model, unravel, size, depth, together=False, mesh=None)
-    yield program.lower(Chain(position, key), info, Tuning(like(scale), 1.0), 0, comparisons)
+    tuning = Tuning(like(scale), 1.0, like(shape_along(scale)))
+    yield program.lower(Chain(position, key), info, tuning, 0, comparisons)
     yield slope.lower(position, comparisons)
+
+
+def shape_along(scale: tuple[int, ...]) -> tuple[int, int]:
+    """(k, d): how many directions are kept beside scales of a shape."""
+    return (LONGEST if len(scale) == 1 else 0), scale[0]
 
 
 @functools.lru_cache(maxsize=64)
@@ -119,13 +136,16 @@ def _program_of(
     slope_at = slope_of(model, unravel)
 
     def program(chain: Chain, info: ParamInfo, tuning: Tuning, draws: Array, comparisons: Comparisons):
-        scale = jnp.asarray(tuning.scale)
+        scale, along = jnp.asarray(tuning.scale), jnp.asarray(tuning.along)
+
+        def stretch(u: Array) -> Array:
+            return scale @ u if scale.ndim == 2 else scale * (u + (along @ u) @ along)
 
         def place(u: Array) -> Array:
-            return chain.position + (scale @ u if scale.ndim == 2 else scale * u)
+            return chain.position + stretch(u)
 
         here = jnp.zeros_like(chain.position)
-        slope = scale.T @ info.z_grad if scale.ndim == 2 else scale * info.z_grad
+        (slope,) = jax.linear_transpose(stretch, here)(info.z_grad)
         height = _ahead_of_loop(lambda x: slope_at(x, comparisons), here)
         init, sample = hmc(lambda u: height(place(u)), algo="NUTS")
         state = init(

@@ -58,7 +58,7 @@ class Checkpoint:
             )
         keys = jax.random.wrap_key_data(jnp.asarray(held["keys"]), impl=jax.random.key_impl(self.key))
         chains = [Chain(jnp.asarray(z), key) for z, key in zip(held["positions"], keys, strict=True)]
-        tuning = Tuning(jnp.asarray(held["scale"]), float(held["step_size"]))
+        tuning = Tuning(jnp.asarray(held["scale"]), float(held["step_size"]), jnp.asarray(held["along"]))
         sizes = [(int(draws), float(size)) for draws, size in held["sizes"].reshape(-1, 2)]
         blocks = (_blocks(held, name) for name in ("window", "kept"))
         return State(int(held["done"]), chains, tuning, sizes, *blocks)
@@ -73,6 +73,7 @@ class Checkpoint:
             "positions": np.stack([chain.position for chain in state.chains]),
             "keys": np.stack([jax.random.key_data(chain.key) for chain in state.chains]),
             "scale": np.asarray(state.tuning.scale),
+            "along": np.asarray(state.tuning.along),
             "step_size": np.asarray(state.tuning.step_size),
             "sizes": np.array(state.sizes),
         }

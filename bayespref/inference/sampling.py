@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 
 from bayespref.comparisons import Comparisons
 from bayespref.inference.ahead import cores
-from bayespref.inference.blocks import Block, Chain, Tuning, advance
+from bayespref.inference.blocks import Block, Chain, Tuning, advance, shape_along
 from bayespref.inference.meshes import fetched, over_chains
 from bayespref.inference.program import Model
 from bayespref.inference.scales import Beginning
@@ -84,7 +84,8 @@ def begin(key: Array, begun: Beginning) -> State:
     keys = jax.random.split(key, len(begun.positions))
     chains = [Chain(jnp.asarray(p), k) for p, k in zip(begun.positions, keys, strict=True)]
     first = off_return(min(1.0, 1.5 * begun.positions.shape[1] ** -0.25))
-    return State(0, chains, Tuning(jnp.asarray(begun.scale), first), [], [], [])
+    along = jnp.zeros(shape_along(begun.scale.shape), begun.scale.dtype)
+    return State(0, chains, Tuning(jnp.asarray(begun.scale), first, along), [], [], [])
 
 
 def advanced(run: Run, state: State, step: Step) -> State:

@@ -15,6 +15,8 @@ LAST = 0.2
 """Share of warm-up, at most LARGEST draws, that settles the step size at the end."""
 FAITH = 10
 """Draws' worth of faith in the scales that a window starts with."""
+LONGER = 1.5
+"""Times as long as axes: the least of a direction that is kept."""
 DOUBLINGS, MARGIN = range(3, 10), 0.03
 """Of trees that may close upon themselves, and how far steps are kept from sizes at which they do."""
 
@@ -135,12 +137,29 @@ def rescaled(tuning: Tuning, blocks: list[Block]) -> Tuning:
 
     For a normal posterior that is its standard deviation exactly, whatever the draws are (Seyboldt, nutpie).
     """
-    scale = np.asarray(tuning.scale, np.float64)
+    scale, along = np.asarray(tuning.scale, np.float64), np.asarray(tuning.along, np.float64)
     position = np.concatenate([np.asarray(block.position, np.float64) for block in blocks])
     position = position - position.mean(0)
-    u = np.linalg.solve(scale, position.T).T if scale.ndim == 2 else position / scale
     slope = np.concatenate([np.asarray(block.slope, np.float64) for block in blocks])
+    dtype = np.asarray(tuning.scale).dtype
+    if scale.ndim == 2:
+        u = np.linalg.solve(scale, position.T).T
+        return tuning._replace(scale=np.asarray(scale * _lengths(u, slope), dtype))
+    u, slope = position / scale, slope - slope @ along.T / (1 + np.square(along).sum(1)) @ along
+    factor = _lengths(u, slope)
+    scale, along = scale * factor, _longest(u / factor, slope * factor, len(along))
+    return tuning._replace(scale=np.asarray(scale, dtype), along=np.asarray(along, dtype))
+
+
+def _lengths(u: np.ndarray, slope: np.ndarray) -> np.ndarray:
     spread = np.log(u.std(0) + 1e-10) - np.log(slope.std(0) + 1e-10)
     faith = len(u) / (len(u) + FAITH)
-    factor = np.exp(np.clip(0.5 * faith * spread, -5, 5))
-    return tuning._replace(scale=np.asarray(scale * factor, np.asarray(tuning.scale).dtype))
+    return np.exp(np.clip(0.5 * faith * spread, -5, 5))
+
+
+def _longest(u: np.ndarray, slope: np.ndarray, number: int) -> np.ndarray:
+    """(k, d): directions in which draws lie farthest apart, where they are longer than axes by LONGER."""
+    found = np.linalg.svd(u, full_matrices=False)[2][:number]
+    found = np.concatenate([found, np.zeros((number - len(found), u.shape[1]))])
+    length = _lengths(u @ found.T, slope @ found.T)
+    return np.sqrt(np.where(length > LONGER, length - 1, 0.0))[:, None] * found

@@ -151,10 +151,31 @@ def _vector(name, comparisons: Comparisons, spread, over, labels, concentration,
     tril = (1 - share) * jnp.eye(d) + share * standard
     middle = share * (mean + (0.0 if around is None else around)) / spread
     with numpyro.plate("annotator", size):
-        raw = jnp.asarray(numpyro.sample(f"_{name}", dist.MultivariateNormal(middle, scale_tril=tril)))
-    noise = solve_triangular(tril, jnp.broadcast_to(raw - middle, (size, d)).T, lower=True)
+        raw = jnp.asarray(numpyro.sample(f"_{name}", _Normal(middle, scale_tril=tril)))
+    noise = _solved(tril, raw - middle)
     with numpyro.plate("annotator", size, dim=-2), along:
-        return jnp.asarray(numpyro.deterministic(name, mean + (factor @ noise).T))
+        return jnp.asarray(numpyro.deterministic(name, mean + _product(factor, noise)))
+
+
+class _Normal(dist.MultivariateNormal):
+    def log_prob(self, value: Array, intermediates=None) -> Array:
+        noise = _solved(self.scale_tril, value - self.loc)
+        size = jnp.log(jnp.diagonal(self.scale_tril)).sum() + len(noise) * 0.5 * jnp.log(2 * jnp.pi)
+        return -0.5 * sum(jnp.square(each) for each in noise) - size
+
+
+def _product(factor: Array, noise: list[Array]) -> Array:
+    return jnp.stack(
+        [sum(factor[i, j] * noise[j] for j in range(i + 1)) for i in range(len(noise))], -1
+    )
+
+
+def _solved(tril: Array, values: Array) -> list[Array]:
+    noise: list[Array] = []
+    for i in range(len(tril)):
+        known = sum((tril[i, j] * noise[j] for j in range(i)), jnp.zeros(()))
+        noise.append((values[..., i] - known) / tril[i, i])
+    return noise
 
 
 def _correlation_factor(name: str, over: str, d: int, concentration: float | None) -> Array:
