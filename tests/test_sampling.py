@@ -15,7 +15,7 @@ from test_inference import board
 
 import bayespref as bp
 from bayespref.inference import sampling, scales, starting
-from bayespref.inference.blocks import Block, Tuning
+from bayespref.inference.blocks import Block, Chain, Tuning, advance, shape_along
 from bayespref.inference.flat import ravel, traceable
 from bayespref.inference.program import sites_of
 from bayespref.inference.tuning import FAITH, off_return, plan, quarter_turn, rescaled, settled, stepped
@@ -92,13 +92,21 @@ def test_a_quarter_turn_forgets_how_far_out_a_draw_is():
         both = [np.corrcoef(each[1:].ravel(), each[:-1].ravel())[0, 1] for each in (draws, draws**2)]
         return np.array(both)
 
-    sd = np.sqrt(2 / (400 * 100))  # of a difference of two autocorrelations
-    size = quarter_turn(0.6, np.full(100, 7))
+    sd, none = np.sqrt(2 / (400 * 100)), np.zeros((8, 100))  # of a difference of two autocorrelations
+
+    def by_acceptance(size, along=none):
+        return Tuning(np.ones(100), size, along)
+
+    size = quarter_turn(by_acceptance(0.6), np.full(100, 7)).step_size
     alternate, near = forgotten(0.6), forgotten(size)
     assert alternate[1] - near[1] > 10 * sd and (np.abs(near) < alternate[1] - 10 * sd).all()
-    others = np.repeat([7, 15], [90, 10])
-    assert quarter_turn(0.6, others) == 0.6 and quarter_turn(0.47, np.full(100, 7)) == 0.47
     assert off_return(size) == size
+    # Fifteen steps turn as far in half the size; trees of several sizes, and axes of unlike length, are left.
+    fifteen, others = np.full(100, 15), np.repeat([7, 15], [90, 10])
+    assert quarter_turn(by_acceptance(0.4), fifteen).step_size == pytest.approx(7 / 15 * size, rel=0.01)
+    assert quarter_turn(by_acceptance(0.4, np.eye(8, 100)), fifteen).step_size == 0.4
+    assert quarter_turn(by_acceptance(0.6), others).step_size == 0.6
+    assert quarter_turn(by_acceptance(0.47), np.full(100, 7)).step_size == 0.47
 
 
 def test_a_step_is_lengthened_little_and_once():
@@ -117,17 +125,54 @@ def test_scales_of_a_normal_posterior_are_found_exactly(dense):
     u = random.normal(size=(size, 3)) * sd / before
     scale = np.linalg.qr(random.normal(size=(3, 3)))[0] * before if dense else before
     position = u @ scale.T if dense else u * scale
-    found = rescaled(Tuning(scale, 1.0), [block(position + 7, u / (sd / before) ** 2)])
+    found = rescaled(
+        Tuning(scale, 1.0, np.zeros(shape_along(scale.shape))), [block(position + 7, u / (sd / before) ** 2)]
+    )
     expected = before * (sd / before) ** (size / (size + FAITH))
     axes = np.linalg.norm(found.scale, axis=0) if dense else found.scale
     np.testing.assert_allclose(axes, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [30, 300])
+def test_a_direction_longer_than_every_axis_has_its_length(rows):
+    """A mean of 60 effects, 6 times as far spread as they: its own length, whatever was taken before."""
+    random = np.random.default_rng(0)
+    sd, mean = np.geomspace(0.1, 10, 60), np.full(60, 60**-0.5)
+    root = sd[:, None] * (np.eye(60) + 5 * np.outer(mean, mean))
+    before = Tuning(np.ones(60), 1.0, np.zeros((8, 60)))
+    for _ in range(2):
+        position = random.normal(size=(rows, 60)) @ root.T
+        scale = before.scale[:, None] * (np.eye(60) + before.along.T @ before.along)
+        slope = np.linalg.solve(root @ root.T, position.T).T @ scale
+        before = rescaled(before, [block(position, slope)])
+    scale = before.scale[:, None] * (np.eye(60) + before.along.T @ before.along)
+    along = np.linalg.solve(scale, root @ mean)
+    assert (np.square(before.along).sum(1) > 0).sum() == 1
+    # Of what is 6 long, rows leave a part sqrt(60 / rows) / 36 to other axes, and faith one of 6^(10 / rows).
+    lost = np.hypot(np.sqrt(60 / rows), 0.5 * 6 ** (FAITH / rows))
+    assert np.linalg.norm(along) < 1.5 + lost
+    assert np.linalg.norm(np.linalg.solve(scale, root), 2) < 1.5 + lost
+
+
+def test_slopes_are_those_in_the_coordinates_that_chains_move_in(data):
+    """Position = scale (u + along' along u): a slope in u is (1 + along' along) scale that of position."""
+    vector, unravel = ravel(starting.medians(rationality_by_annotator, answers(rows=200)))
+    random = np.random.default_rng(0)
+    along, scale = 0.1 * random.normal(size=(8, len(vector))), random.uniform(0.1, 0.2, len(vector))
+    tuning = Tuning(np.float32(scale), 0.1, np.float32(along))
+    where, draws = Chain(jnp.asarray(vector), KEY), answers(rows=200)
+    _, found = advance(rationality_by_annotator, unravel, where, tuning, draws, 5, size=5, depth=4)
+    slope = starting.slope_of(rationality_by_annotator, unravel)
+    for position, seen in zip(found.position, found.slope, strict=True):
+        own = scale * np.asarray(slope(position, draws)[1])
+        np.testing.assert_allclose(seen, own + along.T @ (along @ own), rtol=2e-3, atol=2e-3)
 
 
 def test_the_step_size_is_that_of_the_acceptance_wanted():
     """Where 2 Phi(-c e^2) is the share accepted, one look is enough; the least of the chains' counts."""
     c, step = 0.7, 0.5
     share, none = 2 * norm.cdf(-c * step**2), np.zeros((4, 1))
-    found = stepped(Tuning(np.ones(1), step), [block(none, none, 0.97), block(none, none, share)], 0.8)
+    found = stepped(Tuning(np.ones(1), step, none), [block(none, none, 0.97), block(none, none, share)], 0.8)
     assert 2 * norm.cdf(-c * found.step_size**2) == pytest.approx(0.8, abs=1e-6)
 
 

@@ -26,7 +26,6 @@ from bayespref.inference.meshes import CHAIN
 from bayespref.inference.program import Model
 from bayespref.inference.starting import slope_of
 
-
 LONGEST = 8
 """Directions longer than the axes that chains take account of."""
 

@@ -99,10 +99,8 @@ def advanced(run: Run, state: State, step: Step) -> State:
     if step.rescales:
         tuning, window = rescaled(tuning, [block for each in window for block in each]), []
     if step.settles:
-        size = settled(sizes)
-        if jnp.ndim(tuning.scale) == 2:  # axes of one length
-            size = quarter_turn(size, np.concatenate([block.n_steps for block in blocks]))
-        tuning = tuning._replace(step_size=size)
+        tuning = tuning._replace(step_size=settled(sizes))
+        tuning = quarter_turn(tuning, np.concatenate([block.n_steps for block in blocks]))
     return state._replace(done=state.done + 1, chains=chains, tuning=tuning, sizes=sizes, window=window)
 
 

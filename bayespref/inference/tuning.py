@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import eigh
 from scipy.special import ndtri
 
 from bayespref.inference.blocks import Block, Tuning
@@ -16,12 +17,13 @@ LAST = 0.2
 FAITH = 10
 """Draws' worth of faith in the scales that a window starts with."""
 LONGER = 1.5
-"""Times as long as axes: the least of a direction that is kept."""
+"""How many times as long as axes a direction is at least, to have a length of its own."""
 DOUBLINGS, MARGIN = range(3, 10), 0.03
 """Of trees that may close upon themselves, and how far steps are kept from sizes at which they do."""
 
-QUARTER, ALIKE = 1.06, 0.95
-"""Half turns that seven steps make where a draw is near a quarter turn from the last; share of such trees."""
+QUARTER, ALIKE, TREES = 1.06, 0.95, (7, 15)
+"""Half turns that a tree makes where a draw is near a quarter turn from the last; least share of trees of one
+of these numbers of steps."""
 
 
 class Step(NamedTuple):
@@ -109,33 +111,40 @@ def settled(sizes: list[tuple[int, float]]) -> float:
     return off_return(float(np.exp(np.average(np.log(size[late]), weights=draws[late]))))
 
 
-def quarter_turn(size: float, steps: np.ndarray) -> float:
-    """The shortest step at which trees of seven steps still end, where nearly all trees are of seven.
+def quarter_turn(tuning: Tuning, steps: np.ndarray) -> Tuning:
+    """The shortest steps at which trees still end, where nearly all trees are of seven steps, or of fifteen.
 
     In a normal posterior of unit scales a draw after a turn of t is cos(t) of the last: autocorrelation is
     cos(t) of a number and cos(t)^2 of how far out it is. A tree ends when it has turned by a half; the
     shortest that do give draws near a quarter turn, where both are forgotten. Sizes by acceptance alone give
     draws that alternate: many effective for means, few for standard deviations and intervals (measured: the
-    least over both is 1.2 to 1.45 times as many, at the same cost). Longer trees are those of axes of unlike
-    length, of which the longest need them.
+    least over both is 1.2 to 1.45 times as many, at the same cost). Left as it is where more directions are
+    long than `along` holds: the longest need all the turn that there is.
 
     Args:
-        size: step size by acceptance.
+        tuning: with a step size by acceptance.
         steps: of each tree of that size.
 
     Example:
-        >>> round(quarter_turn(0.6, np.full(100, 7)), 3), quarter_turn(0.6, np.full(100, 15))
-        (0.471, 0.6)
+        >>> unit = Tuning(np.eye(3), 0.6, np.zeros((0, 3)))
+        >>> round(quarter_turn(unit, np.full(100, 7)).step_size, 3)
+        0.471
     """
-    if np.mean(steps == 7) < ALIKE:
-        return size
-    return min(size, float(2 * np.sin(QUARTER * np.pi / 7 / 2)))
+    along = np.asarray(tuning.along)
+    unlike = len(along) > 0 and along.any(1).all()
+    for number in TREES:
+        if np.mean(steps == number) >= ALIKE and not unlike:
+            shortest = float(2 * np.sin(QUARTER * np.pi / number / 2))
+            return tuning._replace(step_size=min(tuning.step_size, shortest))
+    return tuning
 
 
 def rescaled(tuning: Tuning, blocks: list[Block]) -> Tuning:
     """Scales from all chains' draws u and slopes g of a window: sd_i^2 = sd(u_i) / sd(g_i), shrunk to 1.
 
     For a normal posterior that is its standard deviation exactly, whatever the draws are (Seyboldt, nutpie).
+    Beside axes of their own length, the directions in which draws lie farthest apart have theirs, by the same
+    rule: a mean of many effects is a direction that no axis has.
     """
     scale, along = np.asarray(tuning.scale, np.float64), np.asarray(tuning.along, np.float64)
     position = np.concatenate([np.asarray(block.position, np.float64) for block in blocks])
@@ -152,6 +161,7 @@ def rescaled(tuning: Tuning, blocks: list[Block]) -> Tuning:
 
 
 def _lengths(u: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """(k,) sd along each column, by draws and slopes along it."""
     spread = np.log(u.std(0) + 1e-10) - np.log(slope.std(0) + 1e-10)
     faith = len(u) / (len(u) + FAITH)
     return np.exp(np.clip(0.5 * faith * spread, -5, 5))
@@ -159,7 +169,16 @@ def _lengths(u: np.ndarray, slope: np.ndarray) -> np.ndarray:
 
 def _longest(u: np.ndarray, slope: np.ndarray, number: int) -> np.ndarray:
     """(k, d): directions in which draws lie farthest apart, where they are longer than axes by LONGER."""
-    found = np.linalg.svd(u, full_matrices=False)[2][:number]
+    found = _farthest(u, min(number, *u.shape))
     found = np.concatenate([found, np.zeros((number - len(found), u.shape[1]))])
     length = _lengths(u @ found.T, slope @ found.T)
     return np.sqrt(np.where(length > LONGER, length - 1, 0.0))[:, None] * found
+
+
+def _farthest(u: np.ndarray, number: int) -> np.ndarray:
+    """(number, d) orthonormal: first singular vectors, from the smaller product of u with itself."""
+    wide = len(u) < u.shape[1]
+    product = u @ u.T if wide else u.T @ u
+    size = len(product)
+    values, vectors = eigh(product, subset_by_index=(size - number, size - 1))
+    return (u.T @ vectors / np.sqrt(np.maximum(values, 1e-30))).T if wide else vectors.T
