@@ -47,9 +47,11 @@ def nuts(
 
     Chains start as draws from the normal approximation at the posterior's mode, scales at their prior's
     median, and take steps as long as the curvature there allows; step size and scales are then tuned from
-    the draws of all chains together. Posteriors of latent classes have modes that chains do not leave (camps
-    lumped together, a camp split). Exchangeable classes without effects by annotator start at the mode that
-    holds most of several, or at some that hold nearly as much.
+    the draws of all chains together. Scales are a matrix up to 400 numbers without effects by annotator, and
+    else along each axis, and along up to 8 directions that are longer, such as a mean of many effects.
+    Posteriors of latent classes have modes that chains do not leave (camps lumped together, a camp split).
+    Exchangeable classes without effects by annotator start at the mode that holds most of several, or at
+    some that hold nearly as much.
 
     Args:
         key: a `jax.random.key`; the same key on the same machine gives the same draws.
