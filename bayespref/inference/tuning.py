@@ -70,10 +70,14 @@ def _blocks(draws: int) -> list[int]:
 def stepped(tuning: Tuning, blocks: list[Block], target: float) -> Tuning:
     """The step size at which the share accepted would be `target`, by the chain that accepted least.
 
-    A chain in the neck of a funnel needs smaller steps than the others. In many dimensions a trajectory of
+    A chain in the neck of a funnel needs smaller steps than the others, so the least of the chains' shares
+    counts, less what the least of so many equal ones is low by chance. In many dimensions a trajectory of
     steps e is accepted with probability 2 Phi(-c e^2) (Beskos et al., 2013): one pair of the two gives c.
     """
-    share = min(float(np.mean(block.acceptance_rate)) for block in blocks)
+    shares = np.array([np.mean(block.acceptance_rate) for block in blocks])
+    error = np.sqrt(np.mean([np.var(block.acceptance_rate) / len(block.acceptance_rate) for block in blocks]))
+    chance = -ndtri(0.625 / (len(blocks) + 0.25))  # expected least of normal numbers (Blom, 1958)
+    share = min(shares.min() + chance * error, shares.mean())
     ratio = ndtri(target / 2) / ndtri(np.clip(share, 0.02, 0.998) / 2)
     return tuning._replace(step_size=off_return(tuning.step_size * float(np.clip(np.sqrt(ratio), 0.25, 4.0))))
 
