@@ -94,19 +94,18 @@ def test_a_quarter_turn_forgets_how_far_out_a_draw_is():
 
     sd, none = np.sqrt(2 / (400 * 100)), np.zeros((8, 100))  # of a difference of two autocorrelations
 
-    def by_acceptance(size, along=none):
-        return Tuning(np.ones(100), size, along)
+    def turned(size, steps, along=none):
+        return quarter_turn(Tuning(np.ones(100), size, along), steps).step_size
 
-    size = quarter_turn(by_acceptance(0.6), np.full(100, 7)).step_size
+    seven, fifteen, others = np.full(100, 7), np.full(100, 15), np.repeat([7, 15], [90, 10])
+    size = turned(0.6, seven)
     alternate, near = forgotten(0.6), forgotten(size)
     assert alternate[1] - near[1] > 10 * sd and (np.abs(near) < alternate[1] - 10 * sd).all()
-    assert off_return(size) == size
-    # Fifteen steps turn as far in half the size; trees of several sizes, and axes of unlike length, are left.
-    fifteen, others = np.full(100, 15), np.repeat([7, 15], [90, 10])
-    assert quarter_turn(by_acceptance(0.4), fifteen).step_size == pytest.approx(7 / 15 * size, rel=0.01)
-    assert quarter_turn(by_acceptance(0.4, np.eye(8, 100)), fifteen).step_size == 0.4
-    assert quarter_turn(by_acceptance(0.6), others).step_size == 0.6
-    assert quarter_turn(by_acceptance(0.47), np.full(100, 7)).step_size == 0.47
+    assert off_return(size) == size and turned(0.47, seven) == 0.47
+    # Fifteen steps turn as far in half the size; or seven do, at most sqrt(2) times as long.
+    assert turned(0.33, fifteen) == pytest.approx(7 / 15 * size, rel=0.01) and turned(0.34, fifteen) == size
+    # Axes of unlike length, and trees of several sizes, are left.
+    assert turned(0.4, fifteen, along=np.eye(8, 100)) == 0.4 and turned(0.6, others) == 0.6
 
 
 def test_a_step_is_lengthened_little_and_once():

@@ -21,9 +21,9 @@ LONGER = 1.5
 DOUBLINGS, MARGIN = range(3, 10), 0.03
 """Of trees that may close upon themselves, and how far steps are kept from sizes at which they do."""
 
-QUARTER, ALIKE, TREES = 1.06, 0.95, (7, 15)
+QUARTER, ALIKE, TREES, LENGTHENED = 1.06, 0.95, (7, 15), 2**0.5
 """Half turns that a tree makes where a draw is near a quarter turn from the last; least share of trees of one
-of these numbers of steps."""
+of these numbers of steps; how many times as long steps may become where trees then have half as many."""
 
 
 class Step(NamedTuple):
@@ -116,14 +116,16 @@ def settled(sizes: list[tuple[int, float]]) -> float:
 
 
 def quarter_turn(tuning: Tuning, steps: np.ndarray) -> Tuning:
-    """The shortest steps at which trees still end, where nearly all trees are of seven steps, or of fifteen.
+    """Steps at which trees just end, where nearly all trees are of seven steps, or of fifteen.
 
     In a normal posterior of unit scales a draw after a turn of t is cos(t) of the last: autocorrelation is
     cos(t) of a number and cos(t)^2 of how far out it is. A tree ends when it has turned by a half; the
-    shortest that do give draws near a quarter turn, where both are forgotten. Sizes by acceptance alone give
-    draws that alternate: many effective for means, few for standard deviations and intervals (measured: the
-    least over both is 1.2 to 1.45 times as many, at the same cost). Left as it is where more directions are
-    long than `along` holds: the longest need all the turn that there is.
+    shortest steps at which it does give draws near a quarter turn, where both are forgotten. Sizes by
+    acceptance alone give draws that alternate: many effective for means, few for standard deviations and
+    intervals (measured: the least over both is 1.2 to 1.45 times as many, at the same cost). Fifteen steps
+    become seven, at half the cost, where they are at most sqrt(2) times as long: up to twice as many are
+    refused. Left as it is where more directions are long than `along` holds: the longest need all the turn
+    that there is.
 
     Args:
         tuning: with a step size by acceptance.
@@ -136,11 +138,17 @@ def quarter_turn(tuning: Tuning, steps: np.ndarray) -> Tuning:
     """
     along = np.asarray(tuning.along)
     unlike = len(along) > 0 and along.any(1).all()
-    for number in TREES:
-        if np.mean(steps == number) >= ALIKE and not unlike:
-            shortest = float(2 * np.sin(QUARTER * np.pi / number / 2))
-            return tuning._replace(step_size=min(tuning.step_size, shortest))
-    return tuning
+    number = next((number for number in TREES if np.mean(steps == number) >= ALIKE), None)
+    if number is None or unlike:
+        return tuning
+    if number // 2 in TREES and _just_ends(number // 2) <= LENGTHENED * tuning.step_size:
+        return tuning._replace(step_size=_just_ends(number // 2))
+    return tuning._replace(step_size=min(tuning.step_size, _just_ends(number)))
+
+
+def _just_ends(number: int) -> float:
+    """The size at which so many steps turn a little more than a half."""
+    return float(2 * np.sin(QUARTER * np.pi / number / 2))
 
 
 def rescaled(tuning: Tuning, blocks: list[Block]) -> Tuning:
