@@ -2,9 +2,10 @@
 
 Good is a bulk ESS of at least 400 and R-hat below 1.01 over every parameter, for two seeds and in the median
 of those timed; every tool aims at an acceptance of .8 (bayespref by itself takes .95 where annotators differ:
-c and d), and adapts as it does by default (bayespref's steps may then refuse up to twice as many, where that
-halves their number). In d bayespref has one number more, an advantage of the ticket listed first. Each tool is timed, from arrays in memory to draws, in processes of its own: the first run ever
-(nothing compiled before), and later ones with the tool's own cache of compiled programs warm.
+c and d), and adapts as it does by default (bayespref's longer steps may then refuse up to twice as many,
+where that halves their number). In d bayespref has one number more, an advantage of the ticket listed first.
+Each tool is timed, from arrays in memory to draws, in processes of its own: the first run ever (nothing
+compiled before), and later ones with the tool's own cache of compiled programs warm.
 Peers live in an environment of their own:
 
     make benchmark                                     # builds it, and runs everything; an hour or two
