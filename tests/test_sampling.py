@@ -92,7 +92,8 @@ def test_a_quarter_turn_forgets_how_far_out_a_draw_is():
         both = [np.corrcoef(each[1:].ravel(), each[:-1].ravel())[0, 1] for each in (draws, draws**2)]
         return np.array(both)
 
-    sd, none = np.sqrt(2 / (400 * 100)), np.zeros((8, 100))  # of a difference of two autocorrelations
+    sd = np.sqrt(2 / (400 * 100))  # of a difference of two autocorrelations
+    none = np.zeros((8, 100))
 
     def turned(size, steps, along=none):
         return quarter_turn(Tuning(np.ones(100), size, along), steps).step_size
@@ -103,7 +104,9 @@ def test_a_quarter_turn_forgets_how_far_out_a_draw_is():
     assert alternate[1] - near[1] > 10 * sd and (np.abs(near) < alternate[1] - 10 * sd).all()
     assert off_return(size) == size and turned(0.47, seven) == 0.47
     # Fifteen steps turn as far in half the size; or seven do, at most sqrt(2) times as long.
-    assert turned(0.33, fifteen) == pytest.approx(7 / 15 * size, rel=0.01) and turned(0.34, fifteen) == size
+    half = turned(0.33, fifteen)
+    assert half == pytest.approx(7 / 15 * size, rel=0.01) and turned(0.34, fifteen) == size
+    assert off_return(half) == half
     # Axes of unlike length, and trees of several sizes, are left.
     assert turned(0.4, fifteen, along=np.eye(8, 100)) == 0.4 and turned(0.6, others) == 0.6
 
@@ -124,9 +127,8 @@ def test_scales_of_a_normal_posterior_are_found_exactly(dense):
     u = random.normal(size=(size, 3)) * sd / before
     scale = np.linalg.qr(random.normal(size=(3, 3)))[0] * before if dense else before
     position = u @ scale.T if dense else u * scale
-    found = rescaled(
-        Tuning(scale, 1.0, np.zeros(shape_along(scale.shape))), [block(position + 7, u / (sd / before) ** 2)]
-    )
+    tuning = Tuning(scale, 1.0, np.zeros(shape_along(scale.shape)))
+    found = rescaled(tuning, [block(position + 7, u / (sd / before) ** 2)])
     expected = before * (sd / before) ** (size / (size + FAITH))
     axes = np.linalg.norm(found.scale, axis=0) if dense else found.scale
     np.testing.assert_allclose(axes, expected, rtol=1e-6)
@@ -153,17 +155,16 @@ def test_a_direction_longer_than_every_axis_has_its_length(rows):
     assert np.linalg.norm(np.linalg.solve(scale, root), 2) < 1.5 + lost
 
 
-def test_slopes_are_those_in_the_coordinates_that_chains_move_in(data):
+def test_slopes_are_those_in_the_coordinates_that_chains_move_in():
     """Position = scale (u + along' along u): a slope in u is (1 + along' along) scale that of position."""
-    vector, unravel = ravel(starting.medians(rationality_by_annotator, answers(rows=200)))
-    random = np.random.default_rng(0)
+    model, asked, random = rationality_by_annotator, answers(rows=200), np.random.default_rng(0)
+    vector, unravel = ravel(starting.medians(model, asked))
     along, scale = 0.1 * random.normal(size=(8, len(vector))), random.uniform(0.1, 0.2, len(vector))
     tuning = Tuning(np.float32(scale), 0.1, np.float32(along))
-    where, draws = Chain(jnp.asarray(vector), KEY), answers(rows=200)
-    _, found = advance(rationality_by_annotator, unravel, where, tuning, draws, 5, size=5, depth=4)
-    slope = starting.slope_of(rationality_by_annotator, unravel)
+    where, slope = Chain(jnp.asarray(vector), KEY), starting.slope_of(model, unravel)
+    _, found = advance(model, unravel, where, tuning, asked, 5, size=5, depth=4)
     for position, seen in zip(found.position, found.slope, strict=True):
-        own = scale * np.asarray(slope(position, draws)[1])
+        own = scale * np.asarray(slope(position, asked)[1])
         np.testing.assert_allclose(seen, own + along.T @ (along @ own), rtol=2e-3, atol=2e-3)
 
 
@@ -177,11 +178,8 @@ def test_the_step_size_is_that_of_the_acceptance_wanted():
 
 def test_the_least_of_equal_chains_is_not_taken_for_a_funnel():
     """Four chains that accept alike, seen for 20 draws each: the step size that they have, on average."""
-    random, none, here = (
-        np.random.default_rng(0),
-        np.zeros((20, 1)),
-        Tuning(np.ones(1), 1.0, np.zeros((8, 1))),
-    )
+    random, none = np.random.default_rng(0), np.zeros((20, 1))
+    here = Tuning(np.ones(1), 1.0, np.zeros((8, 1)))
 
     def found():
         return stepped(here, [block(none, none, random.beta(4, 1, 20)) for _ in range(4)], 0.8).step_size

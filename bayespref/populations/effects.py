@@ -161,18 +161,19 @@ class _Normal(dist.MultivariateNormal):
     """Solved by column: libraries that are called for it take several times as long where columns are few."""
 
     def log_prob(self, value: Array) -> Array:
-        tril = jnp.asarray(self.scale_tril)
+        tril = jnp.moveaxis(jnp.asarray(self.scale_tril), (-2, -1), (0, 1))  # one for each mean
         noise = _solved(tril, jnp.moveaxis(value - self.loc, -1, 0))
-        height = 0.5 * len(tril) * jnp.log(2 * jnp.pi) + jnp.log(jnp.diagonal(tril)).sum()
+        height = 0.5 * len(tril) * jnp.log(2 * jnp.pi) + jnp.log(jnp.diagonal(tril)).sum(-1)
         return -0.5 * jnp.asarray(sum(jnp.square(each) for each in noise)) - height
 
 
 def _solved(tril: Array, rest: Array) -> list[Array]:
-    """The d rows of tril^-1 rest, (d, ...), by forward substitution."""
+    """The d rows of tril^-1 rest, (d, d[, ...]) and (d, ...), by forward substitution."""
     rows: list[Array] = []
     for k in range(len(tril)):
         rows.append(rest[k] / tril[k, k])
-        rest = rest - jnp.expand_dims(tril[:, k], range(1, rest.ndim)) * rows[k]
+        column = jnp.expand_dims(tril[:, k], range(tril.ndim - 1, rest.ndim))
+        rest = rest - column * rows[k]
     return rows
 
 
