@@ -136,17 +136,19 @@ def test_what_cannot_be_fewer_is_left_alone():
 
 
 @pytest.mark.parametrize("k", [2, 3])
-def test_a_tally_is_the_sum_of_its_answers(k):
+@pytest.mark.parametrize("ties", [False, True])
+def test_a_tally_is_the_sum_of_its_answers(k, ties):
     """Of the scores' distribution and its slope, scores far apart too; by the plain sum."""
     random = np.random.default_rng(0)
     score = jnp.asarray(random.normal(size=(50, k)) * np.geomspace(0.1, 100, 50)[:, None], jnp.float32)
-    tally = jnp.asarray(random.integers(0, 4, size=(50, k)), jnp.float32)
+    tally = jnp.asarray(random.integers(0, 4, size=(50, k + ties)), jnp.float32)
 
     def total(score):
-        return choices.logit(score).tallied(tally).sum()
+        return (choices.davidson(score, -0.3) if ties else choices.logit(score)).tallied(tally).sum()
 
     def plain(score):
-        return sum((tally[:, o] * jax.nn.log_softmax(score, -1)[:, o]).sum() for o in range(k))
+        tied = jnp.concatenate([score, score.mean(-1, keepdims=True) - 0.3], -1) if ties else score
+        return (tally * jax.nn.log_softmax(tied, -1)).sum()
 
     np.testing.assert_allclose(total(score), plain(score), rtol=50 * EPS)
     np.testing.assert_allclose(jax.grad(total)(score), jax.grad(plain)(score), atol=20 * EPS)

@@ -190,6 +190,8 @@ def test_nuts_that_is_too_short_says_what_to_raise():
     sentences = bp.verdict(fit)
     assert [str(w.message).removeprefix("bradley_terry: ") for w in caught] == sentences
     assert any("effective draws" in s and "raise draws (now 50)" in s for s in sentences)
+    alone = bp.verdict(fit.isel(chain=[0]))
+    assert any("One chain" in s and "raise chains" in s for s in alone) and "nan" not in " ".join(alone)
 
 
 def test_a_large_table_computes_its_log_likelihood_on_demand(monkeypatch):

@@ -288,11 +288,14 @@ def test_what_annotators_disagree_about():
     np.testing.assert_allclose(spread, expected, rtol=5 / np.sqrt(2 * size))
 
 
-def test_effects_by_column_have_the_density_of_the_normal_distribution():
-    """NumPyro's own, for one mean and for one each; float32 over five solves."""
+@pytest.mark.parametrize("d", [5, effects.FEW + 1])
+def test_effects_by_column_have_the_density_of_the_normal_distribution(d):
+    """NumPyro's own, for one mean, for one each, for one factor each and several values of it; float32."""
     random = np.random.default_rng(0)
-    tril = jnp.asarray(np.tril(random.normal(size=(5, 5)), -1) + np.diag(random.uniform(0.5, 2, 5)))
-    value = jnp.asarray(random.normal(size=(7, 5)))
-    for mean in (jnp.zeros(5), jnp.asarray(random.normal(size=(7, 5)))):
-        ours, theirs = (kind(mean, scale_tril=tril) for kind in (effects._Normal, dist.MultivariateNormal))
+    tril = jnp.asarray(np.tril(random.normal(size=(7, d, d)) / d, -1) + np.eye(d) * random.uniform(0.5, 2, d))
+    value, mean = (jnp.asarray(random.normal(size=shape)) for shape in ((3, 7, d), (7, d)))
+    for loc, factor in ((jnp.zeros(d), tril[0]), (mean, tril[0]), (mean, tril)):
+        ours, theirs = (kind(loc, scale_tril=factor) for kind in (effects._Normal, dist.MultivariateNormal))
         np.testing.assert_allclose(ours.log_prob(value), theirs.log_prob(value), rtol=1e-5)
+    rows = effects._solved(tril[0], mean.T)
+    np.testing.assert_allclose(effects._product(tril[0], rows), mean.T, atol=1e-5)

@@ -95,8 +95,8 @@ def test_a_quarter_turn_forgets_how_far_out_a_draw_is():
     sd = np.sqrt(2 / (400 * 100))  # of a difference of two autocorrelations
     none = np.zeros((8, 100))
 
-    def turned(size, steps, along=none):
-        return quarter_turn(Tuning(np.ones(100), size, along), steps).step_size
+    def turned(size, steps, along=none, longer=True):
+        return quarter_turn(Tuning(np.ones(100), size, along), steps, longer=longer).step_size
 
     seven, fifteen, others = np.full(100, 7), np.full(100, 15), np.repeat([7, 15], [90, 10])
     size = turned(0.6, seven)
@@ -107,6 +107,11 @@ def test_a_quarter_turn_forgets_how_far_out_a_draw_is():
     half = turned(0.33, fifteen)
     assert half == pytest.approx(7 / 15 * size, rel=0.01) and turned(0.34, fifteen) == size
     assert off_return(half) == half
+    # With a target that was asked for, steps never grow; and what a size makes of trees is told by the size.
+    sizes = np.geomspace(0.2, 2, 50)
+    asked = np.array([[turned(one, steps, longer=False) for one in sizes] for steps in (seven, fifteen)])
+    assert (asked <= sizes).all() and (np.diff(asked[:, sizes > 0.46]) >= 0).all()
+    assert turned(0.4, seven) == turned(0.4, fifteen) == size
     # Axes of unlike length, and trees of several sizes, are left.
     assert turned(0.4, fifteen, along=np.eye(8, 100)) == 0.4 and turned(0.6, others) == 0.6
 
@@ -152,7 +157,22 @@ def test_a_direction_longer_than_every_axis_has_its_length(rows):
     # Of what is 6 long, rows leave a part sqrt(60 / rows) / 36 to other axes, and faith one of 6^(10 / rows).
     lost = np.hypot(np.sqrt(60 / rows), 0.5 * 6 ** (FAITH / rows))
     assert np.linalg.norm(along) < 1.5 + lost
-    assert np.linalg.norm(np.linalg.solve(scale, root), 2) < 1.5 + lost
+    singular = np.linalg.svd(np.linalg.solve(scale, root))[1]
+    assert 1 / (1.5 + lost) < singular.min() and singular.max() < 1.5 + lost
+
+
+def test_a_chain_stuck_where_slopes_are_no_numbers_is_left_aside():
+    """Scales are those of the others; of many draws fewer are looked at, which give the same directions."""
+    random = np.random.default_rng(0)
+    before = Tuning(np.ones(20), 1.0, np.zeros((8, 20)))
+    moved = random.normal(size=(2500, 20)) + 4 * random.normal(size=(2500, 1))
+    well = block(moved, moved @ np.linalg.inv(np.eye(20) + 16))
+    stuck = block(np.ones((50, 20)), np.full((50, 20), np.nan))
+    found, alone = rescaled(before, [well, stuck]), rescaled(before, [well])
+    for one, other in zip(found, alone, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert (found.along != 0).any(1).sum() == 1
+    assert rescaled(before, [stuck]) is before
 
 
 def test_slopes_are_those_in_the_coordinates_that_chains_move_in():
@@ -232,10 +252,11 @@ def test_chains_side_by_side_or_one_after_the_other_are_the_same_chains(data):
         np.testing.assert_array_equal(value, after["latent"][name])
 
 
-def test_chains_in_one_program_draw_from_the_same_posterior(data):
+def test_chains_in_one_program_draw_from_the_same_posterior(monkeypatch):
     """Means of worths within 5 standard errors, which 120 effective draws of 210 make."""
+    monkeypatch.setattr("bayespref.inference.tuning.LONGER", 1.0)
     one, other = (
-        SHORT(KEY, bradley_terry, data, chain_method=m)["posterior"]["log_density"]
+        SHORT(KEY, rationality_by_annotator, answers(rows=200), chain_method=m)["posterior"]["log_density"]
         for m in ("vectorized", "parallel")
     )
     sd = np.sqrt((one.var(("chain", "draw")) + other.var(("chain", "draw"))) / 120)
@@ -262,10 +283,12 @@ class Interrupted(Exception):
     pass
 
 
-@pytest.mark.parametrize("at", [2, 6])
-def test_an_interrupted_run_ends_with_the_same_draws(data, tmp_path, monkeypatch, at):
-    """Bit by bit, whether it was interrupted in warm-up or while drawing."""
-    whole = SHORT(KEY, bradley_terry, data)
+@pytest.mark.parametrize(("at", "model"), [(2, bradley_terry), (6, rationality_by_annotator)])
+def test_an_interrupted_run_ends_with_the_same_draws(data, tmp_path, monkeypatch, at, model):
+    """Bit by bit, interrupted in warm-up or while drawing, some directions with lengths of their own."""
+    monkeypatch.setattr("bayespref.inference.tuning.LONGER", 1.0)
+    data = answers(rows=200) if model is rationality_by_annotator else data
+    whole = SHORT(KEY, model, data)
     path, steps = tmp_path / "run.npz", []
 
     def interrupt(*arguments):
@@ -277,19 +300,23 @@ def test_an_interrupted_run_ends_with_the_same_draws(data, tmp_path, monkeypatch
     advanced = sampling.advanced
     monkeypatch.setattr(sampling, "advanced", interrupt)
     with pytest.raises(Interrupted):
-        SHORT(KEY, bradley_terry, data, checkpoint=path)
+        SHORT(KEY, model, data, checkpoint=path)
+    assert np.any(steps[-1][1].tuning.along) == (model is rationality_by_annotator)
     monkeypatch.setattr(sampling, "advanced", advanced)
-    resumed = SHORT(KEY, bradley_terry, data, checkpoint=path)
+    resumed = SHORT(KEY, model, data, checkpoint=path)
     for group in ("latent", "sample_stats"):
         for name, value in whole[group].to_dataset().items():
             np.testing.assert_array_equal(value, resumed[group][name])
     with pytest.raises(ValueError, match="of another run"):
-        SHORT(jax.random.key(9), bradley_terry, data, checkpoint=path)
+        SHORT(jax.random.key(9), model, data, checkpoint=path)
     with pytest.raises(ValueError, match="of another run"):
-        SHORT(KEY, bradley_terry, data, checkpoint=path, chains=2)
+        SHORT(KEY, model, data, checkpoint=path, chains=2)
+    with pytest.raises(ValueError, match="of another run"), monkeypatch.context() as later:
+        later.setattr("bayespref.inference.checkpoint.__version__", "another")
+        SHORT(KEY, model, data, checkpoint=path)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ValueError, match="cannot be read"):
-        SHORT(KEY, bradley_terry, data, checkpoint=path)
+        SHORT(KEY, model, data, checkpoint=path)
 
 
 @pytest.mark.parametrize(

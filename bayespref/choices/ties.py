@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import ClassVar, override
 
 import jax
@@ -12,6 +13,7 @@ from numpyro.distributions import constraints
 
 from bayespref.choices.base import Scored, two_at_a_time
 from bayespref.choices.graded import log_gap
+from bayespref.choices.links import apart
 
 
 class Davidson(Scored):
@@ -33,6 +35,26 @@ class Davidson(Scored):
         tie = (mean + self.log_tie)[..., None]
         return jax.nn.log_softmax(jnp.concatenate([self.masked(available), tie], -1), -1)
 
+    @override
+    def answer_log_prob(self, value: Array, available: Array | None = None) -> Array:
+        if self.k > 2 or available is not None:
+            return super().answer_log_prob(value, available)
+        first, second, tie = columns = self._columns()
+        return jnp.select([value == 0, value == 1], [first, second], tie) - _log_total(columns)
+
+    @override
+    def tallied(self, tally: Array, available: Array | None = None) -> Array:
+        if self.k > 2 or available is not None:
+            return super().tallied(tally, available)
+        columns = self._columns()
+        each = [tally[..., outcome] * column for outcome, column in enumerate(columns)]
+        return each[0] + each[1] + each[2] - tally.sum(-1) * _log_total(columns)
+
+    def _columns(self) -> list[Array]:
+        """Log-odds (...,) of the first of two, the second and a tie, up to a constant."""
+        half = apart((self.score[..., 0] - self.score[..., 1]) / 2)
+        return [half, -half, jnp.broadcast_to(self.log_tie, half.shape)]
+
 
 class RaoKupper(Scored):
     """P(first) = sigma(s_0 - s_1 - threshold), alike for the second, else a tie; see `rao_kupper`."""
@@ -51,6 +73,12 @@ class RaoKupper(Scored):
         ahead = self.ahead
         wins = jax.nn.log_sigmoid(jnp.concatenate([ahead, -ahead], -1) - threshold)
         return jnp.concatenate([wins, log_gap(ahead - threshold, ahead + threshold)], -1)
+
+
+def _log_total(columns: list[Array]) -> Array:
+    """Log of the sum of the columns' exponentials."""
+    largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, columns))
+    return largest + jnp.log(sum(jnp.exp(column - largest) for column in columns))
 
 
 def davidson(score: Array, log_tie: ArrayLike) -> Davidson:

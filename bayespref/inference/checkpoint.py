@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from bayespref import __version__
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.blocks import Block, Chain, Tuning
 from bayespref.inference.program import identity
@@ -29,7 +30,7 @@ class Checkpoint:
                 "a checkpoint lies in a folder that is there", repr(str(path)), remedy="Make the folder."
             )
         self.path, self.key = path, key
-        setting = [run.target_accept, run.max_tree_depth, steps, chains]
+        setting = [run.target_accept, run.longer_steps, run.max_tree_depth, steps, chains, __version__]
         parts = [identity(run.model), setting, np.asarray(jax.random.key_data(key)).tolist()]
         self.of = _digest(run.comparisons, json.dumps(parts))
 
@@ -52,7 +53,7 @@ class Checkpoint:
             ) from error
         if str(held.get("of")) != self.of:
             raise refuse(
-                "a run goes on from its own checkpoint: same model, data, key and settings",
+                "a run goes on from its own checkpoint: same model, data, key, settings and version",
                 f"{str(self.path)!r}, of another run",
                 remedy="Name another file, or remove this one, and the run starts anew.",
             )

@@ -18,7 +18,16 @@ from bayespref.inference.blocks import Block, Chain, Tuning, advance, shape_alon
 from bayespref.inference.meshes import fetched, over_chains
 from bayespref.inference.program import Model
 from bayespref.inference.scales import Beginning
-from bayespref.inference.tuning import LARGEST, Step, off_return, quarter_turn, rescaled, settled, stepped
+from bayespref.inference.tuning import (
+    LARGEST,
+    TREES,
+    Step,
+    off_return,
+    quarter_turn,
+    rescaled,
+    settled,
+    stepped,
+)
 
 if TYPE_CHECKING:
     from bayespref.inference.checkpoint import Checkpoint
@@ -36,6 +45,7 @@ class Run(NamedTuple):
     max_tree_depth: int
     chain_method: str | None
     mesh: Mesh | None = None
+    longer_steps: bool = False
 
 
 class State(NamedTuple):
@@ -100,7 +110,10 @@ def advanced(run: Run, state: State, step: Step) -> State:
         tuning, window = rescaled(tuning, [block for each in window for block in each]), []
     if step.settles:
         tuning = tuning._replace(step_size=settled(sizes))
-        tuning = quarter_turn(tuning, np.concatenate([block.n_steps for block in blocks]))
+        diverged = any(block.diverging.any() for each in [*state.window, blocks] for block in each)
+        if TREES[-1] < 2**run.max_tree_depth - 1:
+            steps = np.concatenate([block.n_steps for block in blocks])
+            tuning = quarter_turn(tuning, steps, longer=run.longer_steps and not diverged)
     return state._replace(done=state.done + 1, chains=chains, tuning=tuning, sizes=sizes, window=window)
 
 

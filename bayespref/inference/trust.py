@@ -96,7 +96,7 @@ def verdict(fit: xr.DataTree) -> list[str]:
         fit: what an inference function returned.
 
     Returns:
-        One sentence for each problem: divergences, R-hat > 1.01, bulk ESS < 400, k-hat > 0.7.
+        One sentence for each problem: divergences, a single chain, R-hat > 1.01, bulk ESS < 400, k-hat > 0.7.
 
     Example:
         >>> for sentence in verdict(fit):  # doctest: +SKIP
@@ -110,7 +110,11 @@ def verdict(fit: xr.DataTree) -> list[str]:
             f"{count:.0f} transitions diverged, so parts of the posterior were not reached: raise "
             f"target_accept (now {target}) or tighten the priors."
         )
-    if not figures.get("rhat", 1.0) <= MAX_RHAT:
+    if fit["latent"].sizes.get("chain") == 1 and "rhat" in figures:
+        sentences.append(
+            "One chain cannot show that it has converged (R-hat compares chains): raise chains (now 1)."
+        )
+    elif not figures.get("rhat", 1.0) <= MAX_RHAT:
         sentences.append(
             f"The chains disagree (R-hat {figures['rhat']:.3f}, should be at most {MAX_RHAT}): draw longer "
             f"(warmup and draws, now {settings.get('warmup')} and {settings.get('draws')})."

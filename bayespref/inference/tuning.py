@@ -20,10 +20,16 @@ LONGER = 1.5
 """How many times as long as axes a direction is at least, to have a length of its own."""
 DOUBLINGS, MARGIN = range(3, 10), 0.03
 """Of trees that may close upon themselves, and how far steps are kept from sizes at which they do."""
-
-QUARTER, ALIKE, TREES, LENGTHENED = 1.06, 0.95, (7, 15), 2**0.5
-"""Half turns that a tree makes where a draw is near a quarter turn from the last; least share of trees of one
-of these numbers of steps; how many times as long steps may become where trees then have half as many."""
+HALVES = 1.06
+"""Half turns of a tree that just ends, and draws are near a quarter turn from the last."""
+TREES, ALIKE = (7, 15), 0.95
+"""Steps of trees that are looked after, and least share of trees of one of these numbers."""
+LENGTHENED = 2**0.5
+"""How many times as long steps may become where trees then have half as many."""
+SEEN = 1_000
+"""Draws of a window that directions longer than axes are looked for in."""
+RANK = 1e-10
+"""Share of the largest squared singular value below which one is rounding."""
 
 
 class Step(NamedTuple):
@@ -115,7 +121,7 @@ def settled(sizes: list[tuple[int, float]]) -> float:
     return off_return(float(np.exp(np.average(np.log(size[late]), weights=draws[late]))))
 
 
-def quarter_turn(tuning: Tuning, steps: np.ndarray) -> Tuning:
+def quarter_turn(tuning: Tuning, steps: np.ndarray, *, longer: bool) -> Tuning:
     """Steps at which trees just end, where nearly all trees are of seven steps, or of fifteen.
 
     In a normal posterior of unit scales a draw after a turn of t is cos(t) of the last: autocorrelation is
@@ -124,31 +130,33 @@ def quarter_turn(tuning: Tuning, steps: np.ndarray) -> Tuning:
     acceptance alone give draws that alternate: many effective for means, few for standard deviations and
     intervals (measured: the least over both is 1.2 to 1.45 times as many, at the same cost). Fifteen steps
     become seven, at half the cost, where they are at most sqrt(2) times as long: up to twice as many are
-    refused. Left as it is where more directions are long than `along` holds: the longest need all the turn
-    that there is.
+    refused. Left as it is where `along` is full: directions that it has no room for need all the turn that
+    there is.
 
     Args:
         tuning: with a step size by acceptance.
-        steps: of each tree of that size.
+        steps: of each of the last trees, of about that size.
+        longer: whether fifteen may become seven.
 
     Example:
         >>> unit = Tuning(np.eye(3), 0.6, np.zeros((0, 3)))
-        >>> round(quarter_turn(unit, np.full(100, 7)).step_size, 3)
+        >>> round(quarter_turn(unit, np.full(100, 7), longer=False).step_size, 3)
         0.471
     """
-    along = np.asarray(tuning.along)
-    unlike = len(along) > 0 and along.any(1).all()
-    number = next((number for number in TREES if np.mean(steps == number) >= ALIKE), None)
-    if number is None or unlike:
+    along, size = np.asarray(tuning.along), tuning.step_size
+    full = len(along) > 0 and along.any(1).all()
+    alike = any(np.mean(steps == number) >= ALIKE for number in TREES)
+    number = next((number for number in TREES if number * 2 * np.arcsin(min(size, 2.0) / 2) >= np.pi), None)
+    if full or not alike or number is None:
         return tuning
-    if number // 2 in TREES and _just_ends(number // 2) <= LENGTHENED * tuning.step_size:
+    if longer and number // 2 in TREES and _just_ends(number // 2) <= LENGTHENED * size:
         return tuning._replace(step_size=_just_ends(number // 2))
-    return tuning._replace(step_size=min(tuning.step_size, _just_ends(number)))
+    return tuning._replace(step_size=min(size, _just_ends(number)))
 
 
 def _just_ends(number: int) -> float:
     """The size at which so many steps turn a little more than a half."""
-    return float(2 * np.sin(QUARTER * np.pi / number / 2))
+    return float(2 * np.sin(HALVES * np.pi / number / 2))
 
 
 def rescaled(tuning: Tuning, blocks: list[Block]) -> Tuning:
@@ -156,12 +164,16 @@ def rescaled(tuning: Tuning, blocks: list[Block]) -> Tuning:
 
     For a normal posterior that is its standard deviation exactly, whatever the draws are (Seyboldt, nutpie).
     Beside axes of their own length, the directions in which draws lie farthest apart have theirs, by the same
-    rule: a mean of many effects is a direction that no axis has.
+    rule: a mean of many effects is a direction that no axis has. A chain stuck where slopes are not numbers
+    is left aside.
     """
     scale, along = np.asarray(tuning.scale, np.float64), np.asarray(tuning.along, np.float64)
     position = np.concatenate([np.asarray(block.position, np.float64) for block in blocks])
-    position = position - position.mean(0)
     slope = np.concatenate([np.asarray(block.slope, np.float64) for block in blocks])
+    there = np.isfinite(slope).all(1) & np.isfinite(position).all(1)
+    if not there.any():
+        return tuning
+    position, slope = position[there] - position[there].mean(0), slope[there]
     dtype = np.asarray(tuning.scale).dtype
     if scale.ndim == 2:
         u = np.linalg.solve(scale, position.T).T
@@ -181,16 +193,18 @@ def _lengths(u: np.ndarray, slope: np.ndarray) -> np.ndarray:
 
 def _longest(u: np.ndarray, slope: np.ndarray, number: int) -> np.ndarray:
     """(k, d): directions in which draws lie farthest apart, where they are longer than axes by LONGER."""
-    found = _farthest(u, min(number, *u.shape))
+    seen = u[:: -(-len(u) // SEEN)]
+    found = _farthest(seen, min(number, *seen.shape))
     found = np.concatenate([found, np.zeros((number - len(found), u.shape[1]))])
     length = _lengths(u @ found.T, slope @ found.T)
     return np.sqrt(np.where(length > LONGER, length - 1, 0.0))[:, None] * found
 
 
 def _farthest(u: np.ndarray, number: int) -> np.ndarray:
-    """(number, d) orthonormal: first singular vectors, from the smaller product of u with itself."""
+    """(number, d) first singular vectors, zero beyond the rank; from the smaller product of u with itself."""
     wide = len(u) < u.shape[1]
     product = u @ u.T if wide else u.T @ u
     size = len(product)
     values, vectors = eigh(product, subset_by_index=(size - number, size - 1))
+    vectors = np.where(values > RANK * values[-1], vectors, 0.0)
     return (u.T @ vectors / np.sqrt(np.maximum(values, 1e-30))).T if wide else vectors.T

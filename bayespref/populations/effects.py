@@ -9,10 +9,14 @@ import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
 from jax import Array
+from jax.scipy.linalg import solve_triangular
 from jax.typing import ArrayLike
 
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.parametrisation import centring
+
+FEW = 8
+"""Columns up to which products and solves are written out: libraries take longer to call than to compute."""
 
 
 def by_annotator(
@@ -153,14 +157,16 @@ def _vector(name, comparisons: Comparisons, spread, over, labels, concentration,
         raw = jnp.asarray(numpyro.sample(f"_{name}", _Normal(middle, scale_tril=tril)))
     noise = _solved(tril, (raw - middle).T)
     with numpyro.plate("annotator", size, dim=-2), along:
-        effect = sum(column[:, None] * each for column, each in zip(factor.T, noise, strict=True))
-        return jnp.asarray(numpyro.deterministic(name, mean + jnp.asarray(effect).T))
+        effect = _product(factor, noise)
+        return jnp.asarray(numpyro.deterministic(name, mean + effect.T))
 
 
 class _Normal(dist.MultivariateNormal):
-    """Solved by column: libraries that are called for it take several times as long where columns are few."""
+    """Solved by column, where they are FEW."""
 
     def log_prob(self, value: Array) -> Array:
+        if self.event_shape[0] > FEW:
+            return super().log_prob(value)
         tril = jnp.moveaxis(jnp.asarray(self.scale_tril), (-2, -1), (0, 1))  # one for each mean
         noise = _solved(tril, jnp.moveaxis(value - self.loc, -1, 0))
         height = 0.5 * len(tril) * jnp.log(2 * jnp.pi) + jnp.log(jnp.diagonal(tril)).sum(-1)
@@ -169,12 +175,20 @@ class _Normal(dist.MultivariateNormal):
 
 def _solved(tril: Array, rest: Array) -> list[Array]:
     """The d rows of tril^-1 rest, (d, d[, ...]) and (d, ...), by forward substitution."""
+    if len(tril) > FEW:
+        return [*solve_triangular(tril, rest, lower=True)]
     rows: list[Array] = []
     for k in range(len(tril)):
-        rows.append(rest[k] / tril[k, k])
-        column = jnp.expand_dims(tril[:, k], range(tril.ndim - 1, rest.ndim))
-        rest = rest - column * rows[k]
+        before = sum(tril[k, j] * row for j, row in enumerate(rows))
+        rows.append((rest[k] - before) / tril[k, k])
     return rows
+
+
+def _product(factor: Array, rows: list[Array]) -> Array:
+    """(d, a) factor times rows."""
+    if len(rows) > FEW:
+        return factor @ jnp.stack(rows)
+    return jnp.asarray(sum(column[:, None] * row for column, row in zip(factor.T, rows, strict=True)))
 
 
 def _correlation_factor(name: str, over: str, d: int, concentration: float | None) -> Array:

@@ -64,6 +64,7 @@ def _unit(features):
     return np.sqrt((within**2).mean((0, 1)))
 
 
+TARGET = 0.8
 MODELS = {"a": pairs, "b": pairs, "c": rationality, "d": mixed_logit, "e": camps}
 
 
@@ -84,6 +85,7 @@ def main():
             draws=int(draws),
             progress_bar=False,
             seed=seed,
+            target_accept=TARGET,
         )
         seconds = time.perf_counter() - start
         found = {name: np.asarray(value) for name, value in fit.posterior.data_vars.items()}

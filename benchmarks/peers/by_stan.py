@@ -68,6 +68,7 @@ model {
   for (a in 1:A) target += log_sum_exp(total[1][a], total[2][a]);
 }
 """
+TARGET = 0.8
 PROGRAMS = {"a": PAIRS, "b": PAIRS, "c": RATIONALITY, "d": MIXED, "e": CAMPS}
 
 
@@ -100,7 +101,8 @@ def main():
         start = time.perf_counter()
         posterior = stan.build(PROGRAMS[case], data=given, random_seed=seed + 1)
         compilation = time.perf_counter() - start
-        fit = posterior.sample(num_chains=int(chains), num_warmup=int(warmup), num_samples=int(draws))
+        lengths = {"num_chains": int(chains), "num_warmup": int(warmup), "num_samples": int(draws)}
+        fit = posterior.sample(**lengths, delta=TARGET)
         seconds = time.perf_counter() - start
         wanted = [name for name in fit.param_names if name not in ("raw", "factor")]
         found = {name: _by_chain(fit[name], int(draws), int(chains)) for name in wanted}
