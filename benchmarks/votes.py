@@ -34,7 +34,7 @@ import bayespref as bp
 from bayespref import behaviours, choices, populations, rewards
 
 MODELS, NODES = 60, 7
-SHORTEST = {"marginalised": (300, 300), "joint": (500, 1000)}
+SHORTEST = {"marginalised": (300, 700), "joint": (500, 1000)}
 """Warm-up and draws of each of four chains."""
 HERE = Path(__file__).resolve()
 
