@@ -107,7 +107,7 @@ def test_a_quarter_turn_forgets_how_far_out_a_draw_is():
     half = turned(0.33, fifteen)
     assert half == pytest.approx(7 / 15 * size, rel=0.01) and turned(0.34, fifteen) == size
     assert off_return(half) == half
-    # With a target that was asked for, steps never grow; and what a size makes of trees is told by the size.
+    # Where they may not be longer, they never grow; what a size makes of trees is told by the size.
     sizes = np.geomspace(0.2, 2, 50)
     asked = np.array([[turned(one, steps, longer=False) for one in sizes] for steps in (seven, fifteen)])
     assert (asked <= sizes).all() and (np.diff(asked[:, sizes > 0.46]) >= 0).all()

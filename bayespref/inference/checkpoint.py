@@ -30,7 +30,7 @@ class Checkpoint:
                 "a checkpoint lies in a folder that is there", repr(str(path)), remedy="Make the folder."
             )
         self.path, self.key = path, key
-        setting = [run.target_accept, run.longer_steps, run.max_tree_depth, steps, chains, __version__]
+        setting = [run.target_accept, run.max_tree_depth, steps, chains, __version__]
         parts = [identity(run.model), setting, np.asarray(jax.random.key_data(key)).tolist()]
         self.of = _digest(run.comparisons, json.dumps(parts))
 

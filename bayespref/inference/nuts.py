@@ -62,8 +62,8 @@ def nuts(
         draws: draws kept per chain.
         target_accept: target acceptance; nearer 1 takes smaller steps. None takes 0.8, with effects by
             annotator 0.95: annotators who hardly differ, the answer often hoped for, make a funnel where 0.8
-            diverges now and then. With None, steps may be longer by up to sqrt(2) where that halves their
-            number and warm-up did not diverge; up to twice as many are then refused.
+            diverges now and then. Up to 0.95, where warm-up does not diverge, steps may be longer by up to
+            sqrt(2) if that halves their number; up to twice as many are then refused.
         max_tree_depth: limit on doublings of a trajectory.
         chain_method: "parallel", a thread for each processor core; "vectorized", all chains in one program;
             "sequential"; None takes the first on a processor, the second on an accelerator and on a mesh.
@@ -86,7 +86,6 @@ def nuts(
         >>> fit = nuts(jax.random.key(0), bradley_terry, answers)  # doctest: +SKIP
     """
     check_data(model, comparisons)
-    longer_steps = target_accept is None
     if target_accept is None:
         differ = any(
             site.annotator_axis is not None for site in sites_of(model, comparisons).values() if site.latent
@@ -99,7 +98,6 @@ def nuts(
         "target_accept": target_accept,
         "max_tree_depth": max_tree_depth,
         "chain_method": chain_method,
-        "longer_steps": longer_steps,
     }
     draw = sampler(model, progress=progress, checkpoint=checkpoint, mesh=mesh, **settings)
     run_key, start_key = jax.random.split(key)
@@ -117,7 +115,6 @@ def sampler(
     target_accept: float,
     max_tree_depth: int,
     chain_method: str | None,
-    longer_steps: bool = False,
     mesh: Mesh | None = None,
     checkpoint: str | os.PathLike | None = None,
     progress: bool = False,
@@ -146,8 +143,7 @@ def sampler(
                 ahead(_programs(model, comparisons, fewer, own, max_tree_depth, chains * draws))
             start = starts()
         begun = beginning(generator(begin_key), model, spread(fewer, mesh), chains, start)
-        sampled = (target_accept, max_tree_depth, chain_method, mesh, longer_steps)
-        run = Run(model, begun.unravel, fewer, *sampled)
+        run = Run(model, begun.unravel, fewer, target_accept, max_tree_depth, chain_method, mesh)
         steps = plan(warmup, draws)
         held = None if checkpoint is None else Checkpoint(Path(checkpoint), run, own, steps, chains)
         run = run._replace(comparisons=spread(fewer, mesh))

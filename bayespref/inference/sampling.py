@@ -20,6 +20,7 @@ from bayespref.inference.program import Model
 from bayespref.inference.scales import Beginning
 from bayespref.inference.tuning import (
     LARGEST,
+    LITERAL,
     TREES,
     Step,
     off_return,
@@ -45,7 +46,6 @@ class Run(NamedTuple):
     max_tree_depth: int
     chain_method: str | None
     mesh: Mesh | None = None
-    longer_steps: bool = False
 
 
 class State(NamedTuple):
@@ -111,9 +111,10 @@ def advanced(run: Run, state: State, step: Step) -> State:
     if step.settles:
         tuning = tuning._replace(step_size=settled(sizes))
         diverged = any(block.diverging.any() for each in [*state.window, blocks] for block in each)
+        longer = run.target_accept <= LITERAL and not diverged
         if TREES[-1] < 2**run.max_tree_depth - 1:
             steps = np.concatenate([block.n_steps for block in blocks])
-            tuning = quarter_turn(tuning, steps, longer=run.longer_steps and not diverged)
+            tuning = quarter_turn(tuning, steps, longer=longer)
     return state._replace(done=state.done + 1, chains=chains, tuning=tuning, sizes=sizes, window=window)
 
 

@@ -26,6 +26,8 @@ TREES, ALIKE = (7, 15), 0.95
 """Steps of trees that are looked after, and least share of trees of one of these numbers."""
 LENGTHENED = 2**0.5
 """How many times as long steps may become where trees then have half as many."""
+LITERAL = 0.95
+"""Target acceptance above which steps are never lengthened: it is raised where trees diverged."""
 SEEN = 1_000
 """Draws of a window that directions longer than axes are looked for in."""
 RANK = 1e-10
