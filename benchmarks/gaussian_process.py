@@ -1,12 +1,12 @@
 """A Gaussian-process reward on a line by Laplace's approximation, beside BoTorch's PairwiseGP.
 
-Points of [-10, 10] are drawn, and answers given about pairs of them by the density of two normals (sd 2, at
--4 and 4). Both: a Matern 5/2 kernel with learnt length and amplitude, a logit likelihood. bayespref expands
-the process in 64 functions and approximates the posterior of everything jointly; BoTorch keeps a value for
-each point, and takes the most probable length and amplitude, under priors of its own. Loss is the mean KL
-divergence (nats an answer) of what the posterior mean says of 20,000 new pairs from the truth. `first` is a
-process in which nothing was compiled before, `later` one that finds bayespref's cache of compiled programs
-(BoTorch keeps none), `again` the same process once more.
+Points of [-10, 10] are drawn, each in a part of its own, and answers given about pairs of them by the density
+of two normals (sd 2, at -4 and 4). Both: a Matern 5/2 kernel with learnt length and amplitude, a logit
+likelihood. bayespref expands the process in 64 functions and approximates the posterior of everything
+jointly; BoTorch keeps a value for each point, and takes the most probable length and amplitude, under priors
+of its own. Loss is the mean KL divergence (nats an answer) of what the posterior mean says of 20,000 new
+pairs from the truth. `first` is a process in which nothing was compiled before, `later` one that finds
+bayespref's cache of compiled programs (BoTorch keeps none), `again` the same process once more.
 
     python gaussian_process.py --peers PYTHON      # the python of the peers' environment; see side_by_side.py
 """
@@ -66,9 +66,9 @@ def main() -> None:
 
 
 def simulated(points: int, answers: int) -> dict[str, np.ndarray]:
-    """Points (m,), winner and loser (n, 2) of each answer."""
+    """Points (m,), winner and loser (n, 2) of each answer; no two so near that BoTorch takes them for one."""
     rng = np.random.default_rng(0)
-    place = rng.uniform(LOW, HIGH, points)
+    place = LOW + (HIGH - LOW) * (np.arange(points) + rng.uniform(0.2, 0.8, points)) / points
     first = rng.integers(points, size=answers)
     pair = np.stack([first, (first + rng.integers(1, points, size=answers)) % points], 1)
     reward = truth(place)[pair]

@@ -30,7 +30,7 @@ from cases import CASES
 HERE = Path(__file__).resolve().parent
 ROWS, REPORT = HERE / "side_by_side.csv", HERE / "side_by_side.md"
 RUNGS = [(100, 300), (100, 500), (100, 700), (200, 700), (300, 700), (300, 1000), (500, 1000)]
-RUNGS += [(500, 1500), (500, 2000), (1000, 3000), (1000, 4000)]
+RUNGS += [(500, 1500), (500, 2000), (1000, 3000), (1000, 4000), (1000, 6000), (2000, 8000)]
 """Warm-up and draws of each of four chains, the shortest first."""
 CHAINS, ESS, RHAT = 4, 400, 1.01
 REFERENCE = (1000, 4000)

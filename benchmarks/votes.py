@@ -7,7 +7,7 @@ Both by `nuts`, from data in memory to draws, each in processes of its own: the 
 one that finds the cache of compiled programs. Good is a bulk ESS of at least 400 and R-hat below 1.01 over
 every parameter, voters' included. Simulated: position .2 on average, with sd .5 over voters.
 
-    python votes.py            # a quarter of an hour; writes votes.md
+    python votes.py            # minutes; writes votes.md
     python votes.py --voters 2000 --votes 4000 --ways joint marginalised
 """
 
