@@ -1,11 +1,12 @@
 """A leaderboard of 100,000 votes by 50,000 voters over 60 models: ties, position, voters who differ in it.
 
 Two votes say little of a voter, and the joint mode of voters' effects and their spread is at no spread at
-all, so that Laplace's approximation is of no use here. `joint` samples every voter's effect beside the rest;
-`marginalised` sums each voter's out, by Gauss and Hermite's rule, as classes with known places and shares.
-Both by `nuts`, from data in memory to draws, each in processes of its own: the first one ever, and a later
-one that finds the cache of compiled programs. Good is a bulk ESS of at least 400 and R-hat below 1.01 over
-every parameter, voters' included. Simulated: position .2 on average, with sd .5 over voters.
+all, so that Laplace's approximation is of no use here. `joint`, which takes hours, samples every voter's
+effect beside the rest; `marginalised` sums each voter's out, by Gauss and Hermite's rule, as classes with
+known places and shares. Both by `nuts`, from data in memory to draws, each in processes of its own: the first
+one ever, and a later one that finds the cache of compiled programs. Good is a bulk ESS of at least 400 and
+R-hat below 1.01 over every parameter, voters' included. Simulated: position .2 on average, with sd .5 over
+voters.
 
     python votes.py            # minutes; writes votes.md
     python votes.py --voters 2000 --votes 4000 --ways joint marginalised

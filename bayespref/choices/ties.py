@@ -76,7 +76,7 @@ class RaoKupper(Scored):
 
 
 def _log_total(columns: list[Array]) -> Array:
-    """Log of the sum of the columns' exponentials."""
+    """Log of the sum of the columns' exponentials; along an axis of three, processors take one at a time."""
     largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, columns))
     return largest + jnp.log(sum(jnp.exp(column - largest) for column in columns))
 

@@ -103,12 +103,12 @@ def off_return(size: float) -> float:
         >>> off_return(0.35), round(off_return(0.42), 3)
         (0.35, 0.458)
     """
-    angle = 2 * np.arcsin(min(size, 2.0) / 2)
+    angle = _turn(size)
     for doublings in DOUBLINGS:
         least = (1 - MARGIN) * 2 * np.pi / (2 ** (doublings + 1) - 1)
         most = (1 + MARGIN) * np.pi / (2**doublings - 1)
         if least < angle < most:
-            return float(2 * np.sin(most / 2))
+            return _size(most)
     return size
 
 
@@ -148,7 +148,7 @@ def quarter_turn(tuning: Tuning, steps: np.ndarray, *, longer: bool) -> Tuning:
     along, size = np.asarray(tuning.along), tuning.step_size
     full = len(along) > 0 and along.any(1).all()
     alike = any(np.mean(steps == number) >= ALIKE for number in TREES)
-    number = next((number for number in TREES if number * 2 * np.arcsin(min(size, 2.0) / 2) >= np.pi), None)
+    number = next((number for number in TREES if number * _turn(size) >= np.pi), None)
     if full or not alike or number is None:
         return tuning
     if longer and number // 2 in TREES and _just_ends(number // 2) <= LENGTHENED * size:
@@ -158,7 +158,17 @@ def quarter_turn(tuning: Tuning, steps: np.ndarray, *, longer: bool) -> Tuning:
 
 def _just_ends(number: int) -> float:
     """The size at which so many steps turn a little more than a half."""
-    return float(2 * np.sin(HALVES * np.pi / number / 2))
+    return _size(HALVES * np.pi / number)
+
+
+def _turn(size: float) -> float:
+    """How far a step turns, in radians, in a normal posterior of unit scales."""
+    return float(2 * np.arcsin(min(size, 2.0) / 2))
+
+
+def _size(turn: float) -> float:
+    """The step that turns so far."""
+    return float(2 * np.sin(turn / 2))
 
 
 def rescaled(tuning: Tuning, blocks: list[Block]) -> Tuning:

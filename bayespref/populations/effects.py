@@ -173,10 +173,10 @@ class _Normal(dist.MultivariateNormal):
         return -0.5 * jnp.asarray(sum(jnp.square(each) for each in noise)) - height
 
 
-def _solved(tril: Array, rest: Array) -> list[Array]:
+def _solved(tril: Array, rest: Array) -> list[Array] | Array:
     """The d rows of tril^-1 rest, (d, d[, ...]) and (d, ...), by forward substitution."""
     if len(tril) > FEW:
-        return [*solve_triangular(tril, rest, lower=True)]
+        return solve_triangular(tril, rest, lower=True)
     rows: list[Array] = []
     for k in range(len(tril)):
         before = sum(tril[k, j] * row for j, row in enumerate(rows))
@@ -184,10 +184,10 @@ def _solved(tril: Array, rest: Array) -> list[Array]:
     return rows
 
 
-def _product(factor: Array, rows: list[Array]) -> Array:
+def _product(factor: Array, rows: list[Array] | Array) -> Array:
     """(d, a) factor times rows."""
     if len(rows) > FEW:
-        return factor @ jnp.stack(rows)
+        return factor @ jnp.asarray(rows)
     return jnp.asarray(sum(column[:, None] * row for column, row in zip(factor.T, rows, strict=True)))
 
 
