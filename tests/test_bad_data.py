@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 
 from bayespref.comparisons import Comparisons, Items
-from bayespref.io import guess_columns, join_items, read_table
+from bayespref.io.guess import guess_columns
+from bayespref.io.table import join_items, read_table
 
 WIDE = {"left": ["a", "b", "c"], "right": ["b", "c", "a"], "y": ["left", "right", "tie"]}
 LONG = {

@@ -12,7 +12,9 @@ import pytest
 import xarray as xr
 
 from bayespref.comparisons import Comparisons
-from bayespref.io import from_datatree, guess_columns, join_items, read_table, to_datatree
+from bayespref.io.datatree import from_datatree, to_datatree
+from bayespref.io.guess import guess_columns
+from bayespref.io.table import join_items, read_table
 
 ANSWERS = {
     "left": ["tea 2", "tea 10", "milk", "tea 2", "milk"],

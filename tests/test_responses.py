@@ -12,7 +12,8 @@ from bayespref import choices
 from bayespref.answers import preferred
 from bayespref.comparisons import Comparisons
 from bayespref.inference.program import run, sites_of
-from bayespref.io import from_datatree, read_table, to_datatree
+from bayespref.io.datatree import from_datatree, to_datatree
+from bayespref.io.table import read_table
 
 RNG = np.random.default_rng(2)
 WORTH = jnp.array([0.4, -1.0, 0.9, 0.1, -0.4])

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 
 
 class Ahead:
@@ -41,6 +41,6 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def like(shape: tuple[int, ...], dtype: Any = np.float32) -> Any:
-    """What stands for an array where only its shape matters."""
-    return jax.ShapeDtypeStruct(shape, dtype)
+def like(shape: tuple[int, ...], dtype: Any = None) -> Any:
+    """What stands for an array where only its shape matters, and its type, else that of JAX's floats."""
+    return jax.ShapeDtypeStruct(shape, jnp.result_type(float) if dtype is None else dtype)

@@ -7,7 +7,7 @@ blocks. One compiled program serves warm-up and draws, every chain, and all data
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -93,20 +93,19 @@ def advance(
 def lowered_advance(
     model: Model,
     unravel: Flat,
-    scale: tuple[int, ...],
     key: Array,
     comparisons: Comparisons,
     *,
+    scale: tuple[int, ...],
     size: int,
     depth: int,
-) -> Iterator[jax.stages.Lowered]:
-    """What `advance` runs for one chain, with scales of a shape; the longest to compile first."""
-    position, slope = like((unravel.size,)), slope_of(model, unravel)
-    info = ParamInfo(position, *slope.eval_shape(position, comparisons))
+) -> jax.stages.Lowered:
+    """The longest program that `advance` runs, for one chain, with scales of a shape."""
+    position = like((unravel.size,))
+    info = ParamInfo(position, *slope_of(model, unravel).eval_shape(position, comparisons))
     program = _program_of(model, unravel, size, depth, together=False, mesh=None)
     tuning = Tuning(like(scale), 1.0, like(shape_along(scale)))
-    yield program.lower(Chain(position, key), info, tuning, 0, comparisons)
-    yield slope.lower(position, comparisons)
+    return program.lower(Chain(position, key), info, tuning, 0, comparisons)
 
 
 def shape_along(scale: tuple[int, ...]) -> tuple[int, int]:

@@ -5,7 +5,7 @@ Most models do not ask which of two was shown first, and many do not ask who ans
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,13 @@ ALIKE, ROUNDING = 1e-3, 1e-5
 """Difference of slopes that rounding explains: relative to each, and to the largest."""
 
 
+class Rows(NamedTuple):
+    """Rows after merging, and whether things shown were put into one order for it."""
+
+    comparisons: Comparisons
+    in_order: bool = False
+
+
 @remembered
 def condensed(model: Model, comparisons: Comparisons) -> Comparisons:
     """The same data for this model, with fewer rows where there can be fewer.
@@ -41,18 +48,41 @@ def condensed(model: Model, comparisons: Comparisons) -> Comparisons:
     Returns:
         Comparisons under which every parameter has the same likelihood, for inference alone.
     """
+    rows = expected(model, comparisons)
+    if rows.in_order and not _sides_alike(model, rows.comparisons):
+        return _merged(model, comparisons, in_order=False).comparisons
+    return rows.comparisons
+
+
+@remembered
+def expected(model: Model, comparisons: Comparisons) -> Rows:
+    """The rows of `condensed` if sides are alike, before it is known: what programs may be compiled for."""
     kind = observed(model, comparisons)
     if comparisons.response != "choice" or not isinstance(kind.choice, Choice):
-        return comparisons
+        return Rows(comparisons)
     if not isinstance(kind, Counted) and (np.asarray(comparisons.weight) != 1).any():
-        return comparisons  # rows of one shape for whatever weights a leave-one-out gives
-    bare = blanked(model, comparisons).replace(source_rows=None)
-    outcomes = kind.choice.outcomes if isinstance(kind, Counted) else None
-    for data in ([] if comparisons.ragged else [_in_order(bare)]) + [bare]:
-        fewer = merge(data) if outcomes is None else _tallied(data, outcomes)
-        if len(fewer) <= WORTH * len(comparisons) and (data is bare or _sides_alike(model, fewer)):
-            return fewer
-    return comparisons
+        return Rows(comparisons)  # rows of one shape for whatever weights a leave-one-out gives
+    in_order = not comparisons.ragged and _takes_any_order(model, comparisons)
+    return _merged(model, comparisons, in_order=in_order)
+
+
+def _merged(model: Model, comparisons: Comparisons, *, in_order: bool) -> Rows:
+    """Rows that differ in nothing but outcome made one, if that is worth it."""
+    kind = observed(model, comparisons)
+    data = blanked(model, comparisons).replace(source_rows=None)
+    data = _in_order(data) if in_order else data
+    fewer = _tallied(data, kind.choice.outcomes) if isinstance(kind, Counted) else merge(data)
+    worth = len(fewer) <= WORTH * len(comparisons)
+    return Rows(fewer, in_order) if worth else Rows(comparisons)
+
+
+def _takes_any_order(model: Model, comparisons: Comparisons) -> bool:
+    """Whether the model can be written down for things shown in an order that is not known."""
+    try:
+        sites_of(model, comparisons.replace(presentation="lost"))
+    except ValueError:
+        return False
+    return True
 
 
 def blanked(model: Model, comparisons: Comparisons) -> Comparisons:
@@ -99,10 +129,6 @@ def _sides_alike(model: Model, data: Comparisons) -> bool:
 
     `data` are condensed already, so that the program that compares them is the one that inference uses.
     """
-    try:
-        sites_of(model, data.replace(presentation="lost"))
-    except ValueError:
-        return False
     turned = _turned(data, np.tile(np.arange(data.k)[::-1], (len(data), 1)))
     middle, unravel = ravel(medians(model, data))
     random = np.random.default_rng(0)

@@ -32,6 +32,7 @@ from bayespref.inference.program import (
     Values,
     answer_log_likelihood,
     choice_of,
+    constrained,
     identity,
     map_draws,
     run,
@@ -140,9 +141,12 @@ def _stored(model, comparisons, sites: dict[str, Site], total: int) -> tuple[str
 
 
 def lowered_build(model: Model, comparisons: Comparisons, total: int, *, mode: bool) -> Iterator[Lowered]:
-    """What `build` will run for so many draws, and the mode, to be compiled before they are there."""
+    """What `constrained` and `build` run for so many draws, and the mode, to be compiled before."""
     sites = sites_of(model, comparisons)
-    latent = {site.name: like((total + mode, *site.shape)) for site in sites.values() if site.latent}
+    latent = [site for site in sites.values() if site.latent]
+    points = {site.name: like((total + mode, *site.unconstrained)) for site in latent}
+    yield constrained.lower(model, comparisons, points)
+    latent = {site.name: like((total + mode, *site.shape)) for site in latent}
     if names := _stored(model, comparisons, sites, total):
         yield _compute.lower(model, names, comparisons, latent)
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from bayespref.inference.program import Values
+from bayespref.inference.program import Site, Values
 
 
 class Flat(NamedTuple):
@@ -42,6 +42,12 @@ class Flat(NamedTuple):
     def places(self) -> dict[str, np.ndarray]:
         """Site -> positions of its numbers in the vector."""
         return self(np.arange(self.size))
+
+
+def flat_of(sites: Mapping[str, Site]) -> Flat:
+    """Where the latent sites of a model lie in a vector, unconstrained."""
+    latent = [name for name in sorted(sites) if sites[name].latent]
+    return Flat(tuple((name, sites[name].unconstrained) for name in latent))
 
 
 def ravel(values: Mapping[str, Any] | Values, *, draws: int | None = None) -> tuple[np.ndarray, Flat]:

@@ -19,9 +19,9 @@ from numpyro.infer.util import potential_energy
 from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference import nested
 from bayespref.inference.ahead import Ahead, like
-from bayespref.inference.condensed import condensed
+from bayespref.inference.condensed import condensed, expected
 from bayespref.inference.fit import build, lowered_build
-from bayespref.inference.flat import ravel, traceable
+from bayespref.inference.flat import flat_of, ravel, traceable
 from bayespref.inference.meshes import fetched, spread
 from bayespref.inference.nuts import check_data
 from bayespref.inference.program import (
@@ -130,10 +130,13 @@ def approximated(
     random = generator(key)
     with Ahead() as ahead:
         ahead(lowered_build(model, comparisons, draws, mode=True))
-        fewer = spread(comparisons if _outer(sites) else condensed(model, comparisons), mesh)
+        if _outer(sites):
+            fewer = comparisons
+        elif mesh is not None:
+            fewer = spread(condensed(model, comparisons), mesh)
+        else:
+            fewer = _compiled(ahead, model, comparisons, proposals)
         start = starts(random, model, fewer) if start is None else start
-        if mesh is None and not _outer(sites):
-            ahead(_programs(model, comparisons, fewer, start, proposals, draws))
         proposed, log_q, mode, evaluations = _propose(
             random, model, fewer, sites, start, proposals=proposals, outer_points=outer_points
         )
@@ -167,15 +170,15 @@ def approximated(
     )
 
 
-def _programs(model: Model, comparisons: Comparisons, fewer: Comparisons, start, proposals: int, draws: int):
-    """What is run of all proposals and draws, while the mode is looked for; `constrained` takes it too."""
-    vector, flat = ravel(start)
-    points = (
-        {name: like((size, *shape), traceable(vector).dtype) for name, shape in flat.shapes}
-        for size in (proposals, draws + 1)
-    )
-    yield _log_posteriors.lower(model, next(points), fewer)
-    yield constrained.lower(model, comparisons, next(points))
+def _compiled(ahead: Ahead, model: Model, comparisons: Comparisons, proposals: int) -> Comparisons:
+    """Rows to fit, and what is run of all proposals, compiled while the mode is looked for."""
+    points = {name: like((proposals, *shape)) for name, shape in flat_of(sites_of(model, comparisons)).shapes}
+    likely = expected(model, comparisons).comparisons
+    ahead([_log_posteriors.lower(model, points, likely)])
+    fewer = condensed(model, comparisons)
+    if fewer is not likely:
+        ahead([_log_posteriors.lower(model, points, fewer)])
+    return fewer
 
 
 def _propose(random, model, comparisons, sites, start, *, proposals: int, outer_points: int):

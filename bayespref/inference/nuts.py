@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -16,16 +16,18 @@ from bayespref.comparisons import Comparisons, refuse
 from bayespref.inference.ahead import Ahead, like
 from bayespref.inference.blocks import lowered_advance
 from bayespref.inference.checkpoint import Checkpoint
-from bayespref.inference.condensed import condensed
+from bayespref.inference.condensed import condensed, expected
 from bayespref.inference.fit import build, lowered_build
-from bayespref.inference.flat import ravel
+from bayespref.inference.flat import flat_of
 from bayespref.inference.meshes import fetched, spread
 from bayespref.inference.program import Model, Values, constrained, generator, sites_of
 from bayespref.inference.sampling import METHODS, Run, method_of, sample
 from bayespref.inference.scales import beginning, shape_of_scale
-from bayespref.inference.starting import chain_starts, medians
+from bayespref.inference.starting import chain_starts, medians, slope_of
 from bayespref.inference.trust import warn
 from bayespref.inference.tuning import LARGEST, plan
+
+Starts = Callable[[np.random.Generator], Values | None]
 
 
 def nuts(
@@ -100,9 +102,7 @@ def nuts(
         "chain_method": chain_method,
     }
     draw = sampler(model, progress=progress, checkpoint=checkpoint, mesh=mesh, **settings)
-    run_key, start_key = jax.random.split(key)
-    random = generator(start_key)
-    latent, stats = draw(run_key, comparisons, lambda: chain_starts(random, model, comparisons, chains))
+    latent, stats = draw(key, comparisons, lambda random: chain_starts(random, model, comparisons, chains))
     return warn(build(model, comparisons, latent, key=key, method="nuts", settings=settings, stats=stats))
 
 
@@ -118,11 +118,11 @@ def sampler(
     mesh: Mesh | None = None,
     checkpoint: str | os.PathLike | None = None,
     progress: bool = False,
-) -> Callable[[Array, Comparisons, Callable[[], Values | None]], tuple[Values, dict[str, np.ndarray]]]:
+) -> Callable[[Array, Comparisons, Starts], tuple[Values, dict[str, np.ndarray]]]:
     """A function from key, data and starts to draws, compiled once for all data of one shape.
 
-    Starts are found while programs compile: a function without arguments to (chains, ...) values of every
-    latent site, unconstrained, or to None to start near the mode.
+    Starts are found while programs compile: a function of a random generator to (chains, ...) values of
+    every latent site, unconstrained, or to None to start near the mode.
     """
     if chain_method is not None and chain_method not in METHODS:
         raise refuse(f"chain_method is one of {METHODS}, or None", repr(chain_method))
@@ -135,22 +135,25 @@ def sampler(
     if not 0 < target_accept < 1:
         raise refuse("target_accept lies between 0 and 1", str(target_accept))
 
-    def draw(key: Array, comparisons: Comparisons, starts: Callable[[], Values | None]):
-        own, begin_key = jax.random.split(key)
-        fewer = condensed(model, comparisons)
+    def draw(key: Array, comparisons: Comparisons, starts: Starts):
         with Ahead() as ahead:
-            if method_of(chain_method, mesh) != "vectorized":
-                ahead(_programs(model, comparisons, fewer, own, max_tree_depth, chains * draws))
-            start = starts()
+            if method_of(chain_method, mesh) == "vectorized":
+                fewer = condensed(model, comparisons)
+            else:
+                fewer = _compiled(ahead, model, comparisons, key, max_tree_depth, chains * draws)
+            run_key, start_key = jax.random.split(key)
+            own, begin_key = jax.random.split(run_key)
+            keys = list(jax.random.split(own, chains))
+            start = starts(generator(start_key))
         begun = beginning(generator(begin_key), model, spread(fewer, mesh), chains, start)
         run = Run(model, begun.unravel, fewer, target_accept, max_tree_depth, chain_method, mesh)
         steps = plan(warmup, draws)
         held = None if checkpoint is None else Checkpoint(Path(checkpoint), run, own, steps, chains)
         run = run._replace(comparisons=spread(fewer, mesh))
-        kept = sample(own, run, begun, steps, held, progress=progress)
+        kept = sample(keys, run, begun, steps, held, progress=progress)
         position = np.stack([np.concatenate([block.position for block in blocks]) for blocks in kept])
         flat = {name: position.reshape(-1, position.shape[-1])[:, at] for name, at in begun.places.items()}
-        drawn = constrained(model, comparisons, flat)
+        drawn = fetched(constrained(model, comparisons, flat))
         latent = {name: drawn[name].reshape(chains, draws, *drawn[name].shape[1:]) for name in flat}
         stats = {
             name: np.stack([np.concatenate([getattr(block, name) for block in blocks]) for blocks in kept])
@@ -161,16 +164,21 @@ def sampler(
     return draw
 
 
-def _programs(
-    model: Model, comparisons: Comparisons, fewer: Comparisons, key: Array, depth: int, draws: int
-) -> Iterator[jax.stages.Lowered]:
-    """What chains run one by one, and `constrained` of all their draws."""
-    unravel = ravel(fetched(medians(model, fewer)))[1]
-    scale = shape_of_scale(unravel, sites_of(model, fewer))
-    yield from lowered_advance(model, unravel, scale, key, fewer, size=LARGEST, depth=depth)
-    points = {name: like((draws, *shape)) for name, shape in unravel.shapes}
-    yield constrained.lower(model, comparisons, points)
-    yield from lowered_build(model, comparisons, draws, mode=False)
+def _compiled(
+    ahead: Ahead, model: Model, comparisons: Comparisons, key: Array, depth: int, draws: int
+) -> Comparisons:
+    """Rows to fit, and what chains that run one by one need compiled, the longest program first."""
+    sites = sites_of(model, comparisons)
+    unravel = flat_of(sites)
+    size = {"scale": shape_of_scale(unravel, sites), "size": LARGEST, "depth": depth}
+    likely = expected(model, comparisons).comparisons
+    ahead([lowered_advance(model, unravel, key, likely, **size)])
+    ahead(lowered_build(model, comparisons, draws, mode=False))
+    fewer = condensed(model, comparisons)
+    if fewer is not likely:
+        ahead([lowered_advance(model, unravel, key, fewer, **size)])
+    ahead([slope_of(model, unravel).lower(like((unravel.size,)), fewer), medians.lower(model, fewer)])
+    return fewer
 
 
 def check_data(model: Model, comparisons: Comparisons) -> None:

@@ -36,6 +36,7 @@ class Site:
 
     Attributes:
         shape: shape of one draw. dims: names along it, from plates and event_dims.
+        unconstrained: shape of one draw in unconstrained space, of a latent site.
         latent: sampled (True) or computed (False).
         annotator_axis: axis of `dims` that runs over annotators, or None.
         coords: labels that the model itself gives, dimension -> labels.
@@ -52,6 +53,7 @@ class Site:
     annotator_axis: int | None
     coords: dict[str, tuple[str, ...]]
     support: Support | None = None
+    unconstrained: tuple[int, ...] = ()
     outer: bool = False
     turns: bool = False
     positive: bool = False
@@ -208,9 +210,12 @@ def _site(name: str, site: dict) -> Site:
     coords = {dim: tuple(labels) for dim, labels in infer.get("coords", {}).items()}
     latent = site["type"] == "sample" and not site["is_observed"]
     axis = axes[0] if axes else None
-    flags = {name: bool(infer.get(name)) for name in ("outer", "turns")}
-    positive = latent and isinstance(biject_to(site["fn"].support), ExpTransform)
-    return Site(name, shape, dims, latent, axis, coords, infer.get("support"), positive=positive, **flags)
+    flags: dict[str, Any] = {name: bool(infer.get(name)) for name in ("outer", "turns")}
+    if latent:
+        bijection = biject_to(site["fn"].support)
+        flags |= {"positive": isinstance(bijection, ExpTransform)}
+        flags |= {"unconstrained": tuple(bijection.inverse_shape(shape))}
+    return Site(name, shape, dims, latent, axis, coords, infer.get("support"), **flags)
 
 
 def run(model: Model, comparisons: Comparisons, values: Values, key: Array | None = None) -> dict[str, dict]:

@@ -19,7 +19,7 @@ from bayespref.inference.fit import latent_of
 from bayespref.inference.laplace import approximated
 from bayespref.inference.meshes import fetched
 from bayespref.inference.nuts import sampler
-from bayespref.inference.program import Model, Values, generator
+from bayespref.inference.program import Model, Values
 from bayespref.inference.starting import chain_starts
 from bayespref.inference.trust import warn
 
@@ -45,8 +45,8 @@ def refitter(
         def refit(key: Array, left_out: np.ndarray) -> Values:
             data = without(left_out)
 
-            def starts() -> Values | None:
-                return chain_starts(generator(key), model, data, chains) if start is None else start
+            def starts(random: np.random.Generator) -> Values | None:
+                return chain_starts(random, model, data, chains) if start is None else start
 
             latent, _ = sample(key, data, starts)
             return jax.tree.map(lambda value: value.reshape(-1, *value.shape[2:]), latent)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -67,12 +67,18 @@ class State(NamedTuple):
 
 
 def sample(
-    key: Array, run: Run, begun: Beginning, steps: list[Step], held: Checkpoint | None, *, progress: bool
+    keys: Iterable[Array],
+    run: Run,
+    begun: Beginning,
+    steps: list[Step],
+    held: Checkpoint | None,
+    *,
+    progress: bool,
 ) -> list[list[Block]]:
-    """Run the steps of a plan; the blocks of draws of every chain."""
+    """Run the steps of a plan, a key for every chain; the blocks of draws of every chain."""
     from tqdm.auto import tqdm
 
-    state = begin(key, begun)
+    state = begin(keys, begun)
     if held is not None:
         state = held.load(state)
     if method_of(run.chain_method, run.mesh) == "parallel":
@@ -89,9 +95,8 @@ def sample(
     return [list(blocks) for blocks in zip(*state.kept, strict=True)]
 
 
-def begin(key: Array, begun: Beginning) -> State:
+def begin(keys: Iterable[Array], begun: Beginning) -> State:
     """A run before its first block."""
-    keys = jax.random.split(key, len(begun.positions))
     chains = [Chain(jnp.asarray(p), k) for p, k in zip(begun.positions, keys, strict=True)]
     first = off_return(min(1.0, 1.5 * begun.positions.shape[1] ** -0.25))
     along = jnp.zeros(shape_along(begun.scale.shape), begun.scale.dtype)
