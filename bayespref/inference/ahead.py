@@ -25,9 +25,11 @@ class Ahead:
         self._waiting: list[Future] = []
         return self
 
-    def __call__(self, programs: Iterable[jax.stages.Lowered]) -> None:
-        """Start compiling, one while the next is traced in this thread."""
-        self._waiting += [self._pool.submit(program.compile) for program in programs]
+    def __call__(self, programs: Iterable[jax.stages.Lowered]) -> list[Future]:
+        """Start compiling, one while the next is traced in this thread; what can be waited for."""
+        started = [self._pool.submit(program.compile) for program in programs]
+        self._waiting += started
+        return started
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Wait for all of them, and raise what the first that failed said."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from concurrent.futures import wait
 from typing import NamedTuple
 
 import jax
@@ -35,7 +36,14 @@ from bayespref.inference.program import (
     sites_of,
 )
 from bayespref.inference.relabel import log_numberings
-from bayespref.inference.starting import curvature_by_differences, finite, hessian_of, slope_of, starts
+from bayespref.inference.starting import (
+    curvature_by_differences,
+    finite,
+    hessian_of,
+    lowered_start,
+    slope_of,
+    starts,
+)
 from bayespref.inference.trust import warn
 from bayespref.inference.weights import smooth
 from bayespref.losses import NAMES as LOSSES
@@ -129,13 +137,11 @@ def approximated(
     sites = sites_of(model, comparisons)
     random = generator(key)
     with Ahead() as ahead:
-        ahead(lowered_build(model, comparisons, draws, mode=True))
-        if _outer(sites):
-            fewer = comparisons
-        elif mesh is not None:
-            fewer = spread(condensed(model, comparisons), mesh)
+        if _outer(sites) or mesh is not None:
+            ahead(lowered_build(model, comparisons, draws, mode=True))
+            fewer = spread(comparisons if _outer(sites) else condensed(model, comparisons), mesh)
         else:
-            fewer = _compiled(ahead, model, comparisons, proposals)
+            fewer = _compiled(ahead, model, comparisons, proposals, draws)
         start = starts(random, model, fewer) if start is None else start
         proposed, log_q, mode, evaluations = _propose(
             random, model, fewer, sites, start, proposals=proposals, outer_points=outer_points
@@ -170,14 +176,19 @@ def approximated(
     )
 
 
-def _compiled(ahead: Ahead, model: Model, comparisons: Comparisons, proposals: int) -> Comparisons:
-    """Rows to fit, and what is run of all proposals, compiled while the mode is looked for."""
+def _compiled(
+    ahead: Ahead, model: Model, comparisons: Comparisons, proposals: int, draws: int
+) -> Comparisons:
+    """Rows to fit, and what is run of them and of all proposals and draws."""
     points = {name: like((proposals, *shape)) for name, shape in flat_of(sites_of(model, comparisons)).shapes}
     likely = expected(model, comparisons).comparisons
+    start = ahead(lowered_start(model, likely))
     ahead([_log_posteriors.lower(model, points, likely)])
+    ahead(lowered_build(model, comparisons, draws, mode=True))
+    wait(start)
     fewer = condensed(model, comparisons)
     if fewer is not likely:
-        ahead([_log_posteriors.lower(model, points, fewer)])
+        ahead([*lowered_start(model, fewer), _log_posteriors.lower(model, points, fewer)])
     return fewer
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import wait
 from pathlib import Path
 
 import jax
@@ -13,7 +14,7 @@ from jax import Array
 from jax.sharding import Mesh
 
 from bayespref.comparisons import Comparisons, refuse
-from bayespref.inference.ahead import Ahead, like
+from bayespref.inference.ahead import Ahead
 from bayespref.inference.blocks import lowered_advance
 from bayespref.inference.checkpoint import Checkpoint
 from bayespref.inference.condensed import condensed, expected
@@ -23,7 +24,7 @@ from bayespref.inference.meshes import fetched, spread
 from bayespref.inference.program import Model, Values, constrained, generator, sites_of
 from bayespref.inference.sampling import METHODS, Run, method_of, sample
 from bayespref.inference.scales import beginning, shape_of_scale
-from bayespref.inference.starting import chain_starts, medians, slope_of
+from bayespref.inference.starting import chain_starts, lowered_start
 from bayespref.inference.trust import warn
 from bayespref.inference.tuning import LARGEST, plan
 
@@ -173,11 +174,12 @@ def _compiled(
     size = {"scale": shape_of_scale(unravel, sites), "size": LARGEST, "depth": depth}
     likely = expected(model, comparisons).comparisons
     ahead([lowered_advance(model, unravel, key, likely, **size)])
+    start = ahead(lowered_start(model, likely))
     ahead(lowered_build(model, comparisons, draws, mode=False))
+    wait(start)
     fewer = condensed(model, comparisons)
     if fewer is not likely:
-        ahead([lowered_advance(model, unravel, key, fewer, **size)])
-    ahead([slope_of(model, unravel).lower(like((unravel.size,)), fewer), medians.lower(model, fewer)])
+        ahead([lowered_advance(model, unravel, key, fewer, **size), *lowered_start(model, fewer)])
     return fewer
 
 

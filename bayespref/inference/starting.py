@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -25,7 +25,8 @@ from numpyro.infer import init_to_median
 from numpyro.infer.util import potential_energy
 
 from bayespref.comparisons import Comparisons
-from bayespref.inference.flat import ravel, traceable
+from bayespref.inference.ahead import like
+from bayespref.inference.flat import flat_of, ravel, traceable
 from bayespref.inference.meshes import fetched
 from bayespref.inference.program import Model, Values, side_by_side, sites_of
 from bayespref.inference.relabel import numbered
@@ -128,6 +129,13 @@ def finite(value: Array, slope: Array) -> tuple[float, np.ndarray]:
 def slope_of(model: Model, unravel: Callable) -> Callable:
     """Value and gradient of the potential (vector, comparisons); compiled once for all data of one shape."""
     return jax.jit(jax.value_and_grad(potential_of(model, unravel)))
+
+
+def lowered_start(model: Model, comparisons: Comparisons) -> Iterator[jax.stages.Lowered]:
+    """What is run from the first step on: slopes, and the prior's medians."""
+    unravel = flat_of(sites_of(model, comparisons))
+    yield slope_of(model, unravel).lower(like((unravel.size,)), comparisons)
+    yield medians.lower(model, comparisons)
 
 
 @functools.lru_cache(maxsize=64)
