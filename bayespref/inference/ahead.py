@@ -16,7 +16,7 @@ class Ahead:
 
     Example:
         >>> with Ahead() as ahead:
-        ...     ahead(jax.jit(f).lower(like((2,))) for f in (jax.numpy.sin, jax.numpy.cos))
+        ...     started = ahead(jax.jit(f).lower(like((2,))) for f in (jax.numpy.sin, jax.numpy.cos))
     """
 
     def __enter__(self) -> Ahead:
