@@ -38,11 +38,10 @@ def test_a_right_model_is_calibrated_by_laplace():
 @pytest.mark.parametrize(
     ("options", "found"),
     [
-        ({"sign": -1.0}, "log_density[0]"),
-        ({"fitted": 3.0}, "log-likelihood"),
-        ({"fitted": 0.25}, "log_density[0]"),
+        pytest.param({"sign": -1.0}, "log_density[0]", id="swapped sign"),
+        pytest.param({"fitted": 3.0}, "log-likelihood", id="prior too wide", marks=pytest.mark.slow),
+        pytest.param({"fitted": 0.25}, "log_density[0]", id="prior too narrow", marks=pytest.mark.slow),
     ],
-    ids=["swapped sign", "prior too wide", "prior too narrow"],
 )
 def test_a_wrong_model_is_not(options, found):
     result = bp.sbc(KEY, model(**options), DESIGN, method="laplace", simulations=60, progress=False)
@@ -50,6 +49,7 @@ def test_a_wrong_model_is_not(options, found):
     assert float(result["adjusted_p"].sel(quantity=found)) < 0.01
 
 
+@pytest.mark.slow
 def test_nuts_is_calibrated_side_by_side():
     """Data sets in batches, the last one not full; a quantity of the user's own; scales learned."""
     result = bp.sbc(
