@@ -8,12 +8,13 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
+import scipy.special
 from helpers import answers
 from jax.flatten_util import ravel_pytree
 
 import bayespref as bp
 from bayespref import choices, models, rewards
-from bayespref.inference.condensed import condensed
+from bayespref.inference.condensed import condensed, expected
 from bayespref.inference.starting import medians, slope_of
 
 EPS = float(np.finfo(np.float32).eps)
@@ -100,6 +101,40 @@ def test_the_likelihood_is_the_same_from_fewer_rows(name):
     value, slope = potentials(model, data, fewer)
     np.testing.assert_allclose(value[1], value[0], rtol=ROWS * EPS)
     np.testing.assert_allclose(slope[1], slope[0], atol=ROWS * EPS * np.abs(slope).max())
+
+
+FITS = {
+    "laplace": functools.partial(bp.laplace, draws=1000),
+    "nuts": functools.partial(bp.nuts, warmup=200, draws=500, progress=False),
+}
+
+
+@pytest.mark.parametrize("method", FITS)
+def test_sides_that_are_not_alike_are_kept_apart_by_a_fit(method):
+    """Programs are compiled for rows in one order before it is known; in that order answers are balanced.
+
+    The posterior is that of 300 answers of 400 under a standard normal prior, not of 200 of 400.
+    """
+
+    def favoured(comparisons):
+        bias = numpyro.sample("bias", dist.Normal(0.0, 1.0))
+        bp.observe(
+            comparisons, choices.logit(jnp.broadcast_to(jnp.stack([bias, 0.0]), comparisons.shown.shape))
+        )
+
+    shown = np.tile([[0, 1], [1, 0]], (200, 1))
+    data = bp.Comparisons.from_arrays(shown, np.repeat([0, 0, 0, 1], 100), items=2)
+    rows = expected(favoured, data)
+    assert rows.in_order and condensed(favoured, data) is not rows.comparisons
+    bias = FITS[method](jax.random.key(0), favoured, data)["posterior"]["bias"].values
+    at = np.linspace(-2, 4, 6001)
+    weight = np.exp(
+        scipy.special.log_softmax(-300 * np.logaddexp(0, -at) - 100 * np.logaddexp(0, at) - at**2 / 2)
+    )
+    mean = weight @ at
+    sd = np.sqrt(weight @ (at - mean) ** 2)
+    assert abs(bias.mean() - mean) < 4 * sd / np.sqrt(400)  # at least as many effective draws, or a warning
+    assert abs(bias.std() / sd - 1) < 4 / np.sqrt(2 * 400)
 
 
 def test_weights_are_tallied():

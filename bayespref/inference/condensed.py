@@ -127,11 +127,13 @@ def _turned(data: Comparisons, order: np.ndarray) -> Comparisons:
 def _sides_alike(model: Model, data: Comparisons) -> bool:
     """Whether the potential is the same with the things shown in reverse, at two points.
 
-    `data` are condensed already, so that the program that compares them is the one that inference uses.
+    `data` are condensed already, so that the program that compares them is the one that inference uses. They
+    are weighted at random: where answers happen to be balanced, sides would look alike to any model.
     """
+    random = np.random.default_rng(0)
+    data = _weighted(random, data)
     turned = _turned(data, np.tile(np.arange(data.k)[::-1], (len(data), 1)))
     middle, unravel = ravel(medians(model, data))
-    random = np.random.default_rng(0)
     for _ in range(2):
         point = traceable(middle + random.standard_normal(middle.shape))
         one, other = (np.asarray(slope_of(model, unravel)(point, each)[1]) for each in (data, turned))
@@ -139,6 +141,14 @@ def _sides_alike(model: Model, data: Comparisons) -> bool:
         if not (np.abs(one - other) <= explained).all():
             return False
     return True
+
+
+def _weighted(random: np.random.Generator, data: Comparisons) -> Comparisons:
+    """Each answer, or all alike of a row, with a weight between a half and one and a half of its own."""
+    name = "weight" if data.tally is None else "tally"
+    values = np.asarray(getattr(data, name))
+    factors = random.uniform(0.5, 1.5, values.shape).astype(values.dtype)
+    return data.replace(**{name: device_array(values * factors)})
 
 
 def _in_order(data: Comparisons) -> Comparisons:
