@@ -65,6 +65,7 @@ benchmark: $(VENV)/.dev $(PEERS)/.ready  ## Measure speed beside peers, which ge
 	@$(RUN) benchmarks/leaderboard.py --peers $(CURDIR)/$(PEERS)/bin/python
 	@$(RUN) benchmarks/side_by_side.py --peers $(CURDIR)/$(PEERS)/bin/python
 	@$(RUN) benchmarks/embedding_reward.py --peers $(CURDIR)/$(PEERS)/bin/python
+	@$(RUN) benchmarks/gaussian_process.py --peers $(CURDIR)/$(PEERS)/bin/python
 	@$(RUN) benchmarks/votes.py
 	@$(RUN) benchmarks/centring.py
 	@$(RUN) benchmarks/scaling.py

@@ -32,9 +32,9 @@ import bayespref as bp
 from bayespref.models import density_gp_1d
 
 LOW, HIGH, GRID = -10.0, 10.0, 2001
-SIZES = {100: 1_000, 1_000: 10_000, 100_000: 1_000_000}
+SIZES = {100: 1_000, 300: 3_000, 10_000: 100_000}
 """Answers to each number of points."""
-DENSE = 1_000
+DENSE = 300
 """More points are too many for a matrix of all of them."""
 HERE = Path(__file__).resolve()
 
