@@ -93,6 +93,7 @@ def opinionated(each):
 
 @pytest.fixture(scope="module")
 def opinions():
+    """Ten answers each, and a fit."""
     data = opinionated(10)
     return data, fitted(data)
 
